@@ -1,0 +1,50 @@
+"""Argument checks, and the one error type that is shown to a user as a single line."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class InputError(ValueError):
+    """Something that the user can put right: one line that says what was wanted, what came and what to do."""
+
+
+def check_positive(name: str, value: float) -> None:
+    """Check that a number is above zero.
+
+    Raises:
+        ValueError: it is not (NaN included).
+    """
+    if not value > 0:
+        raise ValueError(f"{name} must be > 0, received {value}")
+
+
+def check_shape(name: str, array: Any, shape: Sequence[int | None]) -> None:
+    """Check the rank and the fixed sizes of an array.
+
+    Args:
+        name: what the caller calls the array.
+        array: anything with a `shape`.
+        shape: wanted sizes; None stands for any size.
+
+    Raises:
+        ValueError: the rank or one of the fixed sizes differs.
+    """
+    received = tuple(array.shape)
+    fits = len(received) == len(shape) and all(
+        want is None or got == want for got, want in zip(received, shape, strict=False)
+    )
+    if not fits:
+        wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+        raise ValueError(f"{name} must have shape {wanted}, received {received}")
+
+
+def check_same_length(**arrays: Any) -> None:
+    """Check that all arrays, given by name, have equally many rows.
+
+    Raises:
+        ValueError: they have not; the message names every array with its length.
+    """
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"lengths must be equal, received {told}")

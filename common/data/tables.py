@@ -1,0 +1,124 @@
+"""CSV tables from disk, checked as they come in."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.checks import InputError
+from common.contract import Table
+
+
+def load_table(
+    path: Path, *, dates: Iterable[str] = (), columns: Iterable[str] = ()
+) -> pd.DataFrame:
+    """Read a CSV file. A byte-order mark and Windows line ends are taken as they come.
+
+    Args:
+        path: the file.
+        dates: columns to parse as dates.
+        columns: columns that must be there.
+
+    Raises:
+        InputError: the file is missing, empty, not UTF-8 or not a table; a column is missing; a date is none.
+    """
+    dates = tuple(dates)
+    frame = _load_csv(path, dtype=dict.fromkeys(dates, "str"))
+    check_columns(path, frame.columns, (*columns, *dates))
+    for column in dates:
+        try:
+            frame[column] = pd.to_datetime(frame[column], format="ISO8601")
+        except ValueError as error:
+            raise InputError(
+                f"{path}: column {column} must hold dates: {_one_line(error)}"
+            ) from None
+        if frame[column].isna().any():
+            row = int(np.flatnonzero(frame[column].isna())[0])
+            raise InputError(f"{path}: column {column} must hold dates, row {row + 2} has none")
+    return frame
+
+
+def check_columns(path: Path, received: Iterable[str], wanted: Iterable[str]) -> None:
+    """Check that a table has all the columns it needs.
+
+    Raises:
+        InputError: one is missing; the message lists those that are there.
+    """
+    received = list(received)
+    missing = [column for column in wanted if column not in received]
+    if missing:
+        there = ", ".join(map(str, received))
+        raise InputError(f"{path} must have a column {missing[0]}, received {there}")
+
+
+def check_numbers(
+    path: Path, frame: pd.DataFrame, columns: Iterable[str], *, minimum: float
+) -> None:
+    """Check that columns hold finite numbers that are not too small.
+
+    Raises:
+        InputError: text, NaN, an infinity or a smaller number; the message names column, line and value.
+    """
+    for column in columns:
+        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)
+        wrong = np.flatnonzero(~(np.isfinite(values) & (values >= minimum)))
+        if len(wrong):
+            value = frame[column].iloc[wrong[0]]
+            raise InputError(
+                f"{path}: column {column} must hold numbers >= {minimum:g}, "
+                f"line {wrong[0] + 2} has {value} ({len(wrong)} such rows)"
+            )
+
+
+def check_files(raw: Path, files: Iterable[Table]) -> list[str]:
+    """Check that a competition's files are there with their columns, reading only their first lines.
+
+    Returns:
+        One line for each optional file that is missing.
+
+    Raises:
+        InputError: a needed file is missing, or a file that is there is empty, not UTF-8 or lacks a column.
+    """
+    notes = []
+    for file in files:
+        paths = sorted(raw.glob(file.path))
+        if not paths and not file.optional:
+            raise InputError(f"{raw / file.path} is missing")
+        if not paths:
+            notes.append(f"{file.path} is not there ({file.optional}); going on without it")
+        for path in paths:
+            check_columns(path, load_header(path), file.columns)
+    return notes
+
+
+def load_header(path: Path) -> list[str]:
+    """Read a CSV file's column names.
+
+    Raises:
+        InputError: the file has no rows or is not a UTF-8 table.
+    """
+    head = _load_csv(path, nrows=1)
+    if head.empty:
+        raise InputError(f"{path} has a header and no rows")
+    return list(head.columns)
+
+
+def _load_csv(path: Path, **options: Any) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            # Where rows are longer than the header, pandas would take their first field for an index.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path} is empty") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a UTF-8 CSV table: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,260 @@
+"""How far a score can be trusted: intervals, and tests of one variant against another."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from common.checks import check_positive, check_shape
+from common.contract import Metric, OutOfFold
+
+
+class Difference(NamedTuple):
+    """A difference of two scores with its interval and the two-sided p of there being none."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+class Expected(NamedTuple):
+    """The score to be expected on the test, and the interval in which it should lie."""
+
+    score: float
+    low: float
+    high: float
+
+
+def expected_score(
+    oof: OutOfFold,
+    metric: Metric,
+    *,
+    n_test_rows: int,
+    seed: int,
+    test_stratum: np.ndarray | None = None,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+) -> Expected:
+    """Give the interval in which the score on the test should lie.
+
+    The held-out rows are a sample, and so is the test; the interval allows for both. Each resample draws as many
+    groups as were held out, with replacement, which is what another sample of held-out rows might have been; from
+    these it draws as many groups as the test has, and scores their rows. Groups are drawn whole, because rows of
+    one day or store share their errors: as many rows tell less than they seem to.
+
+    Where the test has more of some sort of group (holidays, storms) than the held-out rows, both draws are made sort by
+    sort, in the test's numbers: post-stratification. What no stratum tells apart (another season, a refit on more
+    rows) it cannot know. It is still somewhat narrow: in simulated worlds of
+    normal errors alike within days, the 95 % interval of a root mean square held the test score 90 % of the time
+    with 10 days and 91 to 94 % with 24 to 144; with heavy tails (Student's t, 6 degrees of freedom) 84 to 91 %.
+    Drawing rows instead of days came to 55 to 74 %.
+
+    Args:
+        oof: held-out rows, at least 2 groups (or rows, where group is None).
+        metric: scored on all rows of a resample together.
+        n_test_rows: rows of the test, > 0; taken to come in groups of the same mean size.
+        seed: draws the resamples.
+        test_stratum: (n_test_rows,) the sort of each test row; one that no held-out row has is drawn from all.
+        n_resamples: >= 1.
+        level: in (0, 1).
+
+    Returns:
+        The median of the resamples, low and high end.
+
+    Raises:
+        ValueError: n_test_rows is not positive, there are fewer than 2 groups, only one side has strata, or a group
+            belongs to several.
+
+    Cost: n_resamples metrics on about n_test_rows rows each.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Hesterberg, "What Teachers Should Know
+    About the Bootstrap", 2015 (expanded percentile interval); Holt and Smith, "Post Stratification", 1979. The second
+    draw, of the test, is our addition.
+    """
+    check_positive("n_test_rows", n_test_rows)
+    groups = _Groups(oof)
+    plan = _plan_draws(oof, groups, n_test_rows, test_stratum)
+    rng = np.random.default_rng(seed)
+    scores = np.empty(n_resamples)
+    for resample in range(n_resamples):
+        drawn = [rng.choice(rng.choice(pool, len(pool)), n_drawn) for pool, n_drawn in plan]
+        rows = groups.rows(np.concatenate(drawn))
+        scores[resample] = metric(oof.target[rows], oof.prediction[rows])
+    tail = _tail(level, groups.n)
+    return Expected(*map(float, np.quantile(scores, [0.5, tail, 1 - tail])))
+
+
+def paired_difference(
+    a: OutOfFold, b: OutOfFold, metric: Metric, *, seed: int, n_resamples: int = 2000
+) -> Difference:
+    """Compare two variants on the same held-out rows by a paired bootstrap over groups.
+
+    Both are scored on the same resampled groups, so what makes a day hard for both cancels out.
+
+    Args:
+        a: held-out rows of one variant.
+        b: those of the other: the same ids in any order, with equal targets and groups.
+        metric: scored on all rows of a resample together.
+        seed: draws the resamples.
+        n_resamples: >= 1; p can be no less than about 2 / n_resamples.
+
+    Returns:
+        The score of a minus that of b, its 95 % interval, and p: twice the share of resamples on the rarer side
+        of zero, made larger as the interval is made wider where groups are few.
+
+    Raises:
+        ValueError: ids repeat or differ, targets or groups differ, or there are fewer than 2 groups.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; widened after Hesterberg, as above.
+    """
+    a, b = _by_id(a), _by_id(b)
+    for name in ("ids", "target", "group"):
+        if not np.array_equal(getattr(a, name), getattr(b, name)):
+            raise ValueError(f"a and b must have the same {name}, received different ones")
+    groups = _Groups(a)
+    rng = np.random.default_rng(seed)
+    differences = np.empty(n_resamples)
+    for resample in range(n_resamples):
+        rows = groups.rows(rng.integers(groups.n, size=groups.n))
+        differences[resample] = metric(a.target[rows], a.prediction[rows]) - metric(
+            b.target[rows], b.prediction[rows]
+        )
+    tail = _tail(0.95, groups.n)
+    low, high = np.quantile(differences, [tail, 1 - tail])
+    n_rare = min(np.sum(differences <= 0), np.sum(differences >= 0))
+    share = min(0.5, (n_rare + 1) / (n_resamples + 1))
+    # The same widening as the interval's, read backwards.
+    p = 2 * stats.t.sf(stats.norm.isf(share) * np.sqrt(1 - 1 / groups.n), groups.n - 1)
+    value = metric(a.target, a.prediction) - metric(b.target, b.prediction)
+    return Difference(value, float(low), float(high), float(p))
+
+
+def nadeau_bengio(differences: np.ndarray, *, test_over_train: float) -> Difference:
+    """Compare two variants by their scores on folds, with the corrected resampled t-test.
+
+    Fits of different folds share most of their rows, so their scores vary less than those of independent
+    experiments would, and the plain t-test finds differences where there are none. The correction adds
+    n_test / n_train to the 1 / n_folds of the variance.
+
+    Args:
+        differences: (n_folds,) score of one variant minus the other on each fold, n_folds >= 2. Runs with other
+            seeds on the same folds are no new folds: average them first.
+        test_over_train: held rows over fit rows of a fold, > 0.
+
+    Returns:
+        The mean difference, its 95 % interval and the two-sided p.
+
+    Raises:
+        ValueError: fewer than 2 folds, or test_over_train is not positive.
+
+    Source: Nadeau and Bengio, "Inference for the Generalization Error", 2003.
+    """
+    check_positive("test_over_train", test_over_train)
+    n_folds = len(differences)
+    if n_folds < 2:
+        raise ValueError(f"differences must have at least 2 folds, received {n_folds}")
+    mean = float(np.mean(differences))
+    error = float(np.sqrt((1 / n_folds + test_over_train) * np.var(differences, ddof=1)))
+    if error == 0:
+        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0)
+    reach = float(stats.t.ppf(0.975, n_folds - 1)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, n_folds - 1))
+    return Difference(mean, mean - reach, mean + reach, p)
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Correct p-values of several comparisons so that any false find among them stays below the level.
+
+    The smallest is multiplied by their number m, the next by m - 1, and so on; none becomes smaller than the one
+    before it.
+
+    Args:
+        p_values: (m,) in [0, 1].
+
+    Returns:
+        (m,) corrected, in the order given.
+
+    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.
+    """
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * p_values[order]))
+    return adjusted
+
+
+def _plan_draws(
+    oof: OutOfFold, groups: "_Groups", n_test_rows: int, test_stratum: np.ndarray | None
+) -> list[tuple[np.ndarray, int]]:
+    """List, for each stratum of the test, the held-out groups like it and how many such groups the test has."""
+    if (oof.stratum is None) != (test_stratum is None):
+        raise ValueError(
+            "strata must be given for both held-out and test rows, received one of them"
+        )
+    if oof.stratum is None or test_stratum is None:
+        oof_stratum, test_stratum = np.zeros(len(oof.ids), int), np.zeros(n_test_rows, int)
+    else:
+        oof_stratum = oof.stratum
+    check_shape("test_stratum", test_stratum, (n_test_rows,))
+    stratum = groups.constant(oof_stratum)
+    plan = []
+    for name, n_rows in zip(*np.unique(test_stratum, return_counts=True), strict=True):
+        pool = np.flatnonzero(stratum == name)
+        pool = pool if len(pool) else np.arange(groups.n)
+        plan.append((pool, max(1, round(n_rows / groups.sizes[pool].mean()))))
+    return plan
+
+
+def _tail(level: float, n_groups: int) -> float:
+    """Give the quantile at which an expanded percentile interval ends.
+
+    A bootstrap of few groups varies too little, by n / (n - 1), and takes its spread for exact where Student's t
+    does not: so the interval goes further out than (1 - level) / 2.
+    """
+    reach = stats.t.ppf((1 + level) / 2, n_groups - 1) * np.sqrt(n_groups / (n_groups - 1))
+    return float(stats.norm.sf(reach))
+
+
+class _Groups:
+    """The groups of held-out rows, ready to be drawn many times."""
+
+    def __init__(self, oof: OutOfFold) -> None:
+        group = np.arange(len(oof.ids)) if oof.group is None else oof.group
+        _, group_of, self.sizes = np.unique(group, return_inverse=True, return_counts=True)
+        self._order = np.argsort(group_of, kind="stable")
+        self._starts = np.cumsum(self.sizes) - self.sizes
+        self.n = len(self.sizes)
+        if self.n < 2:
+            raise ValueError(f"held-out rows must come in at least 2 groups, received {self.n}")
+
+    def constant(self, values: np.ndarray) -> np.ndarray:
+        """Take the one value that all rows of each group have."""
+        of_group = values[self._order[self._starts]]
+        if np.any(np.repeat(of_group, self.sizes) != values[self._order]):
+            raise ValueError("stratum must be constant within a group, received several in one")
+        return of_group
+
+    def rows(self, drawn: np.ndarray) -> np.ndarray:
+        """List the rows of the drawn groups, one group after another, as often as each was drawn."""
+        sizes = self.sizes[drawn]
+        ends = np.cumsum(sizes)
+        # A run of consecutive places per drawn group, all runs at once: a loop over groups is far slower.
+        return self._order[
+            np.arange(ends[-1]) + np.repeat(self._starts[drawn] - ends + sizes, sizes)
+        ]
+
+
+def _by_id(oof: OutOfFold) -> OutOfFold:
+    """Sort held-out rows by id."""
+    order = np.argsort(oof.ids, kind="stable")
+    ids = oof.ids[order]
+    if np.any(ids[1:] == ids[:-1]):
+        raise ValueError("ids must differ, received one twice")
+    return OutOfFold(
+        ids=ids,
+        fold=oof.fold[order],
+        group=None if oof.group is None else oof.group[order],
+        target=oof.target[order],
+        prediction=oof.prediction[order],
+    )

@@ -1,0 +1,1 @@
+"""The front door: the commands. It knows competitions only by their contract."""

@@ -1,0 +1,124 @@
+"""What is missing on this machine, and how to get it."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from common.checks import InputError
+from common.data.kaggle import check_credentials
+from common.data.paths import KINDS, Home
+from pipelines.catalog import load_competition, load_names
+from pipelines.manifests import CODE, load_machine_facts
+
+PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def examine(home: Home) -> Iterator[tuple[str, bool, str]]:
+    """Look at everything a run needs.
+
+    Yields:
+        (what, whether it is well, what was found and what to do).
+    """
+    yield _examine_python()
+    yield _examine_packages()
+    machine = load_machine_facts()
+    yield (
+        "machine",
+        True,
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+    )
+    yield "GPU", True, _find_gpu()
+    yield _examine_disk(home)
+    yield _examine_wheels(home)
+    try:
+        yield "kaggle credentials", True, check_credentials()
+    except InputError as error:
+        yield "kaggle credentials", False, f"{error} (needed for `download` and `submit` only)"
+    for name in load_names():
+        kinds = [kind for kind in KINDS if home.raw(name, kind).is_dir()]
+        ways = "download, import" + (", open" if load_competition(name).has("open_data") else "")
+        yield (
+            f"data of {name}",
+            bool(kinds),
+            ", ".join(kinds) or f"none: {ways} or sample brings some",
+        )
+
+
+def show(home: Home, console: Console) -> bool:
+    """Print the examination; True if all is well."""
+    table, is_well = Table("", "what", "found", show_header=False), True
+    for what, well, found in examine(home):
+        table.add_row("[green]ok[/]" if well else "[red]no[/]", what, found)
+        is_well &= well
+    console.print(table)
+    return is_well
+
+
+def _examine_python() -> tuple[str, bool, str]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return (
+        "Python",
+        sys.version_info[:2] == (3, 11),
+        f"{found} (3.11 is wanted: `make PYTHON=… setup`)",
+    )
+
+
+def _examine_packages() -> tuple[str, bool, str]:
+    wanted = dict(PIN.findall((CODE / "requirements.txt").read_text()))
+    wrong = []
+    for name, pinned in wanted.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            found = "nothing"
+        if found != pinned:
+            wrong.append(f"{name} {pinned} wanted, {found} found")
+    return (
+        "packages",
+        not wrong,
+        "; ".join([*wrong[:3], "`make setup`"]) if wrong else f"{len(wanted)} as pinned",
+    )
+
+
+def _find_gpu() -> str:
+    tool = shutil.which("nvidia-smi")
+    return (
+        "an NVIDIA driver is here: TensorFlow may use it"
+        if tool
+        else "none: everything runs on the CPU"
+    )
+
+
+def _examine_disk(home: Home) -> tuple[str, bool, str]:
+    free = shutil.disk_usage(home.root).free / 2**30
+    used = sum(
+        path.stat().st_size for path in (home.root / "data" / "work").rglob("*") if path.is_file()
+    )
+    can_write = os.access(home.root, os.W_OK)
+    found = f"{home.root}: {free:.0f} GiB free; data/work holds {used / 2**20:.0f} MiB and may be deleted"
+    return "disk", free > 2 and can_write, found if can_write else f"{home.root} cannot be written"
+
+
+def _examine_wheels(home: Home) -> tuple[str, bool, str]:
+    wanted = PIN.findall((CODE / "requirements-data.txt").read_text())
+    missing = [
+        f"{name} {pinned}"
+        for name, pinned in wanted
+        if not any(home.packages.glob(f"{_normal(name)}-{pinned}-*.whl"))
+    ]
+    return (
+        "data wheels",
+        not missing,
+        f"{', '.join(missing)} missing: `make setup`" if missing else "all here",
+    )
+
+
+def _normal(name: str) -> str:
+    return Path(re.sub(r"[-_.]+", "_", name).lower()).name

@@ -1,0 +1,126 @@
+"""A manifest -> the same submission again, made from nothing and compared."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from common.checks import InputError
+from common.data.folds import load_code_digest, load_versions
+from common.data.paths import Home
+from common.data.sources import compute_sha256, load_digests
+from pipelines.catalog import load_competition
+from pipelines.manifests import load_manifest
+from pipelines.run import Request, choose_kind, compute
+
+TOLERANCE = 1e-6
+
+
+def reproduce(
+    path: Path, home: Home, console: Console, *, anyway: bool = False, jobs: int | None = None
+) -> bool:
+    """Run a manifest's request again in an empty work folder and say whether the submission is the same.
+
+    Args:
+        path: the manifest.
+        home: where the raw data lies.
+        console: what the user sees.
+        anyway: go on where the raw files differ.
+        jobs: fits side by side; the result does not depend on it.
+
+    Returns:
+        True if the submission is identical or equal within 1e-6.
+
+    Raises:
+        InputError: no such manifest, or the raw files differ (they are named) and `anyway` is not set.
+    """
+    manifest = load_manifest(path)
+    if "submission" not in manifest:
+        raise InputError(f"{path} must be the manifest of a run, received a bench table")
+    competition = load_competition(manifest["competition"])
+    kind = choose_kind(competition, home, manifest["kind"])
+    _check_raw(manifest, home.raw(competition.name, kind), console, anyway=anyway)
+    _note_differences(manifest, load_code_digest(competition.folder), console)
+    request = Request(
+        competition,
+        manifest["variant"],
+        kind,
+        seed=manifest["seed"],
+        settings=tuple(manifest["settings"].items()),
+        jobs=jobs,
+    )
+    work = home.work(competition.name)
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=work) as empty:
+        again, outcome = compute(request, home, console, work=Path(empty))
+        csv = Path(empty) / "submission.csv"
+        outcome.submission.to_csv(csv, index=False, lineterminator="\n")
+        is_same, verdict = _compare(manifest, path.parent, csv)
+    before, now = manifest["score"]["out_of_fold"], again["score"]["out_of_fold"]
+    console.print(f"{manifest['score']['metric']}, out of fold: {before:.6f} then, {now:.6f} now")
+    console.print(f"submission: {verdict}", style="green" if is_same else "red", soft_wrap=True)
+    return is_same
+
+
+def _check_raw(manifest: dict[str, Any], raw: Path, console: Console, *, anyway: bool) -> None:
+    then, now = manifest["raw"]["files"], load_digests(raw)
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    if not names:
+        return
+    told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    if not anyway:
+        raise InputError(
+            f"raw files differ from the manifest's: {told}: --anyway runs all the same"
+        )
+    console.print(f"raw files differ: {told}", style="yellow", soft_wrap=True)
+
+
+def _note_differences(manifest: dict[str, Any], code: str, console: Console) -> None:
+    if manifest["code"] != code:
+        commit = manifest["git"]["commit"]
+        where = (
+            f"the manifest's is near commit {commit}" if commit else "the manifest names no commit"
+        )
+        console.print(f"code differs: {where}", style="yellow", soft_wrap=True)
+    now = load_versions()
+    changed = [
+        f"{name} {then} then, {now.get(name)} now"
+        for name, then in manifest["versions"].items()
+        if name in now and now[name] != then
+    ]
+    if changed:
+        console.print(f"versions differ: {'; '.join(changed)}", style="yellow", soft_wrap=True)
+
+
+def _compare(manifest: dict[str, Any], folder: Path, csv: Path) -> tuple[bool, str]:
+    """Compare a new CSV with the manifest's: whole by its hash, else by the old CSV or the manifest's sample."""
+    old, digest = manifest["submission"], compute_sha256(csv)
+    if digest == old["sha256"]:
+        return True, "identical"
+    new = pd.read_csv(csv)
+    before, told = folder / old["file"], "all rows"
+    if before.is_file() and compute_sha256(before) == old["sha256"]:
+        then = pd.read_csv(before)
+    else:
+        rows = np.unique(np.linspace(0, old["rows"] - 1, len(old["sample"])).round().astype(int))
+        then, new, told = (
+            pd.DataFrame(old["sample"], columns=new.columns),
+            new.iloc[rows],
+            "the sample's rows",
+        )
+    if (
+        len(then) != len(new)
+        or not (then.iloc[:, 0].astype(str).to_numpy() == new.iloc[:, 0].astype(str)).all()
+    ):
+        return False, f"different ids among {told}"
+    apart = np.abs(then.iloc[:, 1:].to_numpy(float) - new.iloc[:, 1:].to_numpy(float)).max(axis=1)
+    if apart.max() <= TOLERANCE:
+        return True, f"equal within {TOLERANCE:g} in {told}"
+    worst = int(apart.argmax())
+    return False, (
+        f"different in {int((apart > TOLERANCE).sum()):,} of {told} ({len(apart):,}), "
+        f"most at {new.iloc[worst, 0]!s}: {then.iloc[worst, 1]!s} then, {new.iloc[worst, 1]!s} now"
+    )

@@ -1,0 +1,212 @@
+"""The measured tables of the READMEs, written between their markers from tracked manifests; and `list`."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from common.checks import InputError
+from common.data.paths import KINDS, Home, written_whole
+from pipelines.catalog import Competition, load_competition, load_names
+from pipelines.leaderboard import describe_place
+from pipelines.manifests import CODE, load_tracked_manifests
+
+MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+RANKED_KINDS = tuple(kind for kind in KINDS if kind != "sample")
+Manifests = Sequence[tuple[Path, dict[str, Any]]]
+
+
+def make_pages() -> dict[Path, str]:
+    """Make every README anew with the tables that the tracked manifests give.
+
+    Returns:
+        {path of a README with markers: its whole text}.
+
+    Raises:
+        InputError: a marker names no table.
+    """
+    manifests = list(load_tracked_manifests(CODE))
+    pages = {}
+    for path in (CODE / "README.md", *sorted(CODE.glob("competitions/*/README.md"))):
+        name = path.parent.name
+
+        def fill(match: re.Match[str], path: Path = path, name: str = name) -> str:
+            return match[1] + _make_table(match[2], name, manifests, path) + match[3]
+
+        pages[path] = MARKED.sub(fill, path.read_text())
+    return pages
+
+
+def write_tables(console: Console) -> None:
+    """Write the READMEs whose tables changed."""
+    for path, text in make_pages().items():
+        changed = path.read_text() != text
+        if changed:
+            with written_whole(path) as partial:
+                partial.write_text(text)
+        console.print(
+            f"{path.relative_to(CODE)}: {'written' if changed else 'up to date'}", highlight=False
+        )
+
+
+def show_list(home: Home, console: Console) -> None:
+    """Print every competition: techniques, kinds of data at hand, the default's tracked score, medal cuts."""
+    manifests = list(load_tracked_manifests(CODE))
+    shown = Table(
+        "competition",
+        "techniques",
+        "data here",
+        "default",
+        "tracked score",
+        "gold / silver / bronze",
+    )
+    for name in load_names():
+        competition = load_competition(name)
+        facts = competition.facts
+        at_hand = [kind for kind in KINDS if home.raw(name, kind).is_dir()]
+        scores = [
+            f"{kind}: {_describe_score(manifest)}"
+            for kind, manifest in _find_default(competition, manifests).items()
+        ]
+        shown.add_row(
+            name,
+            ", ".join(facts.TECHNIQUES),
+            ", ".join(at_hand) or "none",
+            facts.DEFAULT,
+            "\n".join(scores) or "none",
+            _describe_cuts(facts),
+        )
+    console.print(shown)
+
+
+def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
+    if table == "competitions":
+        return _make_competitions(manifests)
+    kind, _, what = table.partition("-")
+    competition = load_competition(name)
+    if kind in RANKED_KINDS and what == "variants":
+        return _make_variants(competition, kind, manifests)
+    if kind in RANKED_KINDS and what == "bench":
+        return _make_bench(name, kind, manifests)
+    raise InputError(
+        f"{path}: a marker must be competitions, KIND-variants or KIND-bench, received {table}"
+    )
+
+
+def _make_competitions(manifests: Manifests) -> str:
+    rows = []
+    for name in load_names():
+        competition = load_competition(name)
+        facts = competition.facts
+        for kind, manifest in _find_default(competition, manifests).items():
+            score = manifest["score"]
+            rows.append(
+                [
+                    f"[{competition.title}](competitions/{name})",
+                    ", ".join(facts.TECHNIQUES),
+                    f"`{facts.DEFAULT}`",
+                    kind,
+                    f"{score['metric']} {score['out_of_fold']:.4f}",
+                    _describe_expected(score),
+                    "–" if score["true"] is None else f"{score['true']:.4f}",
+                    _describe_cuts(facts),
+                ]
+            )
+    heads = [
+        "competition",
+        "techniques",
+        "variant",
+        "data",
+        "out of fold",
+        "expected on the test (95 %)",
+        "true score",
+    ]
+    return _write_markdown([*heads, "gold / silver / bronze"], rows)
+
+
+def _make_variants(competition: Competition, kind: str, manifests: Manifests) -> str:
+    """One line per variant, seed 0, in the order of VARIANTS."""
+    facts, rows = competition.facts, []
+    for variant in facts.VARIANTS:
+        manifest = _find(manifests, competition.name, kind, variant)
+        if manifest is None:
+            continue
+        score, cost = manifest["score"], manifest["run"]
+        place = (
+            describe_place(facts.LEADERBOARD, facts.METRIC, score["expected"])
+            if kind == "kaggle" and facts.LEADERBOARD and variant not in facts.DIAGNOSTICS
+            else "not comparable"
+        )
+        rows.append(
+            [
+                f"`{variant}`" + (" (diagnostic)" if variant in facts.DIAGNOSTICS else ""),
+                f"{score['out_of_fold']:.4f}",
+                _describe_expected(score),
+                "–" if score["true"] is None else f"{score['true']:.4f}",
+                place,
+                f"{cost['fit_seconds']:.0f}",
+                f"{cost['peak_memory_mib']:,}",
+                f"{cost['n_parameters']:,}",
+            ]
+        )
+    heads = [
+        "variant",
+        f"{facts.METRIC.name}, out of fold",
+        "expected on the test (95 %)",
+        "true score",
+    ]
+    return _write_markdown(
+        [*heads, "by its expected score", "fit seconds", "peak MiB", "parameters"], rows
+    )
+
+
+def _make_bench(name: str, kind: str, manifests: Manifests) -> str:
+    from pipelines.bench import COLUMNS, make_cells
+
+    tables = [
+        manifest
+        for path, manifest in manifests
+        if path.name == "bench.json" and (manifest["competition"], manifest["kind"]) == (name, kind)
+    ]
+    return _write_markdown(
+        [heading for _, heading in COLUMNS],
+        [make_cells(row) for table in tables for row in table["rows"]],
+    )
+
+
+def _find_default(competition: Competition, manifests: Manifests) -> dict[str, dict[str, Any]]:
+    found = {
+        kind: _find(manifests, competition.name, kind, competition.facts.DEFAULT)
+        for kind in RANKED_KINDS
+    }
+    return {kind: manifest for kind, manifest in found.items() if manifest is not None}
+
+
+def _find(manifests: Manifests, name: str, kind: str, variant: str) -> dict[str, Any] | None:
+    wanted = Path("submissions") / name / kind / f"{variant}-seed0.json"
+    return next((manifest for path, manifest in manifests if path == wanted), None)
+
+
+def _describe_score(manifest: dict[str, Any]) -> str:
+    score = manifest["score"]
+    return f"{score['metric']} {score['out_of_fold']:.4f}"
+
+
+def _describe_expected(score: dict[str, Any]) -> str:
+    low, high = score["interval"]
+    return f"{score['expected']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _describe_cuts(facts: Any) -> str:
+    board = facts.LEADERBOARD
+    return "–" if board is None else f"{board.gold:g} / {board.silver:g} / {board.bronze:g}"
+
+
+def _write_markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return "No tracked run yet.\n"
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

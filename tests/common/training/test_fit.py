@@ -1,0 +1,223 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.nets.entity_embedding import build_entity_embedding
+from common.seeds import set_all
+from common.training.fit import fit_net, make_batches
+
+
+def make_rows(n_rows, seed=0):
+    rng = np.random.default_rng(seed)
+    inputs = {
+        "codes": rng.integers(4, size=(n_rows, 1)).astype(np.int32),
+        "numbers": rng.normal(size=(n_rows, 2)).astype(np.float32),
+    }
+    return inputs, rng.normal(size=n_rows).astype(np.float32)
+
+
+def take_epoch(batches):
+    """List the row numbers of each batch, and check that inputs and target are of the same rows."""
+    epoch = []
+    for inputs, target in batches:
+        np.testing.assert_array_equal(inputs["double"], 2 * target)
+        epoch.append(target.numpy().astype(int).tolist())
+    return epoch
+
+
+def make_numbered(n_rows, batch_size, seed=0):
+    rows = np.arange(n_rows, dtype=np.float32)
+    return make_batches({"double": 2 * rows}, rows, batch_size=batch_size, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "sizes"),
+    [(12, 4, [4, 4, 4]), (11, 4, [4, 4]), (3, 4, [3]), (1, 1, [1]), (5, 1, [1] * 5)],
+)
+def test_an_epoch_sees_every_row_once_but_those_of_the_last_smaller_batch(
+    n_rows, batch_size, sizes
+):
+    batches = make_numbered(n_rows, batch_size)
+    epoch = take_epoch(batches)
+
+    assert [len(batch) for batch in epoch] == sizes and len(batches) == len(sizes)
+    seen = [row for batch in epoch for row in batch]
+    assert len(set(seen)) == len(seen) and set(seen) <= set(range(n_rows))
+
+
+def test_rows_that_one_epoch_drops_come_in_others():
+    batches = make_numbered(11, 4)
+
+    seen = {row for _ in range(6) for batch in take_epoch(batches) for row in batch}
+    assert seen == set(range(11))
+
+
+def test_epochs_are_shuffled_anew_over_all_rows():
+    """A row's batch among 10 is any with chance 1/10: in 30 epochs, it is in more than 5 different ones.
+
+    The last row too comes early in some epoch: one of the first 3 batches in all but 0.7^30 = 0.00002 of cases.
+    """
+    batches = make_numbered(100, 10)
+    epochs = [take_epoch(batches) for _ in range(30)]
+
+    assert len({str(epoch) for epoch in epochs}) == 30
+    for row in (0, 99):
+        places = {k for epoch in epochs for k, batch in enumerate(epoch) if row in batch}
+        assert len(places) > 5 and min(places) < 3
+
+
+def test_equal_seeds_give_equal_orders_and_another_seed_another():
+    one, same, other = (make_numbered(50, 7, seed=seed) for seed in (3, 3, 4))
+
+    for _ in range(2):
+        epoch = take_epoch(one)
+        assert epoch == take_epoch(same) != take_epoch(other)
+
+
+def test_batches_refuse_unequal_lengths_and_empty_batches():
+    with pytest.raises(ValueError, match="lengths must be equal, received target 3, x 4"):
+        make_batches({"x": np.zeros(4)}, np.zeros(3), batch_size=2, seed=0)
+    with pytest.raises(ValueError, match="batch_size must be > 0, received 0"):
+        make_batches({"x": np.zeros(3)}, np.zeros(3), batch_size=0, seed=0)
+
+
+def build_linear(n_inputs=3):
+    x = keras.layers.Input((n_inputs,), name="x")
+    kernel = keras.initializers.Constant(0.5)
+    y = keras.layers.Dense(1, use_bias=False, kernel_initializer=kernel)(x)
+    return keras.Model({"x": x}, keras.layers.Reshape(())(y))
+
+
+def fit_linear(n_rows=8, **options):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n_rows, 3)).astype(np.float32)
+    target = (x @ [1.0, -2.0, 0.0]).astype(np.float32)
+    model = build_linear()
+    settings = {"epochs": 10, "batch_size": n_rows, "learning_rate": 0.3, "weight_decay": 0.2}
+    fit_net(model, {"x": x}, target, seed=0, **settings | options)
+    return model, x, target
+
+
+def rate_by_hand(step, *, n_steps, n_warm_up, highest):
+    """Rise in a straight line from highest / n_warm_up, then half a cosine wave from the highest to zero."""
+    if step < n_warm_up:
+        first = highest / n_warm_up
+        return first + (highest - first) * step / n_warm_up
+    return highest * (1 + np.cos(np.pi * (step - n_warm_up) / (n_steps - n_warm_up))) / 2
+
+
+def read_rates(model, steps):
+    rates = []
+    for step in steps:
+        model.optimizer.iterations.assign(step)
+        rates.append(float(model.optimizer.learning_rate))
+    return rates
+
+
+def test_the_rate_warms_up_and_falls_to_zero_by_hand():
+    """8 rows in batches of 4 for 10 epochs are 20 steps, 0.2 of them 4.
+
+    From 0.3 / 4 = 0.075 it rises by 0.225 / 4 = 0.05625 a step up to 0.3 at step 4. Half-way down, at step 12, it is
+    0.15; at 8, a quarter down, 0.15 (1 + cos(pi / 4)) = 0.2560660; at 20 zero.
+    """
+    model, *_ = fit_linear(batch_size=4)
+
+    rates = read_rates(model, [0, 1, 2, 3, 4, 8, 12, 20])
+
+    wanted = [0.075, 0.13125, 0.1875, 0.24375, 0.3, 0.2560660, 0.15, 0.0]
+    assert rates == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("warm_up", [0.0, 0.05, 0.5])
+def test_any_share_of_steps_may_warm_up(warm_up):
+    model, *_ = fit_linear(batch_size=4, warm_up=warm_up)
+    assert int(model.optimizer.iterations) == 20
+
+    wanted = [
+        rate_by_hand(step, n_steps=20, n_warm_up=round(20 * warm_up), highest=0.3)
+        for step in range(21)
+    ]
+    assert read_rates(model, range(21)) == pytest.approx(wanted, abs=1e-6)
+    assert max(wanted) == 0.3
+
+
+def test_fitting_equals_a_numpy_loop_of_adamw():
+    """Every step sees all 8 rows, so the order does not matter.
+
+    The decay takes its share of the rate off the weight first; then comes Adam's step with both moments freed of
+    their bias.
+    """
+    model, x, target = fit_linear()
+
+    w, mean, square = np.full(3, 0.5), np.zeros(3), np.zeros(3)
+    for step in range(10):
+        rate = rate_by_hand(step, n_steps=10, n_warm_up=2, highest=0.3)
+        gradient = 2 * x.T.astype(float) @ (x @ w - target) / 8
+        w = w - rate * 0.2 * w
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        unbiased = mean / (1 - 0.9 ** (step + 1)), square / (1 - 0.999 ** (step + 1))
+        w = w - rate * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-7)
+
+    np.testing.assert_allclose(model.get_weights()[0][:, 0], w, rtol=1e-4)
+
+
+def test_another_loss_is_used():
+    """Squared error is least at the mean of 0, 0, 0, 4, which is 1, and absolute error at the median 0."""
+    found = {}
+    for loss in ("mse", "mae"):
+        model, x = build_linear(1), np.ones((800, 1), dtype=np.float32)
+        target = np.tile(np.array([0, 0, 0, 4], dtype=np.float32), 200)
+        fit_net(
+            model,
+            {"x": x},
+            target,
+            epochs=3,
+            batch_size=8,
+            learning_rate=0.1,
+            weight_decay=0.0,
+            seed=0,
+            loss=loss,
+        )
+        found[loss] = model.get_weights()[0].item()
+
+    assert found == pytest.approx({"mse": 1.0, "mae": 0.0}, abs=0.2)
+
+
+def test_epochs_must_be_positive():
+    with pytest.raises(ValueError, match="epochs must be > 0, received 0"):
+        fit_linear(epochs=0)
+
+
+def fit_small_net(*, of_weights, of_order):
+    """Fit a net with dropout, whose masks are chance too."""
+    set_all(of_weights)
+    inputs, target = make_rows(40)
+    model = build_entity_embedding((4,), 2, hidden=(4,), dropout=0.3, embedding_dropout=0.3)
+    fit_net(
+        model,
+        inputs,
+        target,
+        epochs=1,
+        batch_size=8,
+        learning_rate=0.05,
+        weight_decay=0.01,
+        seed=of_order,
+    )
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
+def test_equal_seeds_give_bit_equal_nets_and_either_other_seed_another():
+    one = fit_small_net(of_weights=3, of_order=5)
+
+    assert fit_small_net(of_weights=3, of_order=5).tobytes() == one.tobytes()
+    assert np.abs(fit_small_net(of_weights=3, of_order=6) - one).max() > 1e-4
+    assert np.abs(fit_small_net(of_weights=4, of_order=5) - one).max() > 1e-4
+
+
+def test_a_net_is_compiled_without_xla_where_there_is_no_gpu():
+    """XLA made an embedding net 20 times slower on a CPU."""
+    model, *_ = fit_linear()
+
+    assert model.jit_compile is bool(tf.config.list_physical_devices("GPU"))
