@@ -7,7 +7,7 @@ COMPETITION := bike_sharing_demand
 .DELETE_ON_ERROR:
 
 run: setup
-	@test -d "$(HERE)/data/raw/$(COMPETITION)/open" || $(RUN) open $(COMPETITION)
+	@test -f "$(HERE)/data/answers/$(COMPETITION)/open.csv" || $(RUN) open $(COMPETITION)
 	@$(RUN) run $(COMPETITION) --data open
 
 test: setup
@@ -17,7 +17,7 @@ setup: .venv/installed $(HERE)/data/packages/fetched
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "error: Python 3.11 is wanted, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11")'
-	@echo "setting up .venv (once; some minutes, 2 GB)"
+	@echo "setting up .venv (once; some minutes, 4 GB)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt || { echo "error: packages could not be installed: is there a network? 'make setup' goes on from here" >&2; exit 1; }
 	@touch $@

@@ -5,7 +5,7 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Something that the user can put right: one line that says what was wanted, what came and what to do."""
+    """Something that the user can put right, told in one line: what was wanted, what came."""
 
 
 def check_positive(name: str, value: float) -> None:

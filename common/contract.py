@@ -33,8 +33,8 @@ class KaggleCompetition:
 class Table:
     """A CSV file, or a glob of equal ones, among the raw files.
 
-    `columns` are those that must be there; others may be. `optional`, when not empty, says where the file comes
-    from, and the pipeline works without it.
+    `columns` are those that must be there; others may be. `optional`, when not empty, says where
+    the file comes from, and the pipeline works without it.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True)
 class SubmissionFile:
-    """What a submission must look like: Kaggle's own sample among the raw files decides ids, order and columns.
+    """What a submission must look like: Kaggle's sample among the raw files decides.
 
     `minimum` is the least value that the metric can take (0 for counts), or None.
     """
@@ -62,8 +62,8 @@ class Metric:
         name: as the field writes it, for example "RMSLE".
         function: (target (n, ...), prediction (n, ...)) -> float.
         lower_is_better: the direction.
-        best_constant: target (n, ...) -> the one value whose constant prediction scores best; the leak alarm's
-            opponent. None exempts the metric from the alarm.
+        best_constant: target (n, ...) -> the one value whose constant prediction scores best; the
+            leak alarm's opponent. None exempts the metric from the alarm.
     """
 
     name: str
@@ -82,8 +82,8 @@ class Metric:
 class Leaderboard:
     """A final private leaderboard as facts.
 
-    `gold`, `silver` and `bronze` are the scores at each medal's cut. `quantiles` holds (fraction of teams from the
-    top, score there), from the best downwards.
+    `gold`, `silver` and `bronze` are the scores at each medal's cut. `quantiles` holds (fraction of
+    teams from the top, score there), from the best downwards.
     """
 
     teams: int
@@ -96,7 +96,7 @@ class Leaderboard:
 
 @dataclass(frozen=True)
 class Cost:
-    """What fitting took. Seconds are summed over fits as if run one after another, whoever ran them when."""
+    """What fitting took; seconds are summed over fits as if run one after another."""
 
     seconds: float
     peak_mib: float
@@ -120,11 +120,12 @@ class OutOfFold:
     Attributes:
         ids: (n,) the rows' ids.
         fold: (n,) int, the fold that held the row.
-        group: (n,) what the rows come in (days, stores, drivers): intervals resample these. None: rows.
+        group: (n,) what the rows come in (days, stores, drivers): intervals resample these. None:
+            rows.
         target: (n, ...) on the competition's own scale.
         prediction: (n, ...) on the same scale.
-        stratum: (n,) what sort of group it is (a holiday, a stormy day), for a test that mixes them otherwise than the
-            held-out rows do; constant within a group. None: all alike.
+        stratum: (n,) what sort of group it is (a holiday, a stormy day), for a test that mixes them
+            otherwise than the held-out rows do; constant within a group. None: all alike.
     """
 
     ids: np.ndarray

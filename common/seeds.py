@@ -2,16 +2,15 @@
 
 import hashlib
 import os
-import random
 
-import numpy as np
 import threadpoolctl
 
 
 def derive(seed: int, name: str) -> int:
     """Make an independent seed for a named part of a run.
 
-    Equal inputs give equal seeds on every machine, and a new part never shifts the seeds of the others.
+    Equal inputs give equal seeds on every machine, and a new part never shifts the seeds of the
+    others.
 
     Args:
         seed: the run's seed, any int.
@@ -33,8 +32,6 @@ def set_all(seed: int) -> None:
     import keras
     import tensorflow as tf
 
-    random.seed(seed)
-    np.random.seed(seed)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -42,9 +39,9 @@ def set_all(seed: int) -> None:
 def limit_threads(n_threads: int) -> None:
     """Fix how many threads each numeric library takes, in this process and the workers it starts.
 
-    Floating-point sums depend on how work is split over threads, so the count belongs to a run's settings.
-    TensorFlow and the workers read these variables when they start: call this before TensorFlow is imported. Libraries
-    that are loaded already are told directly.
+    Floating-point sums depend on how work is split over threads, so the count belongs to a run's
+    settings. TensorFlow and the workers read these variables when they start: call this before
+    TensorFlow is imported. Libraries that are loaded already are told directly.
 
     Args:
         n_threads: >= 1.

@@ -4,9 +4,13 @@ import errno
 import sys
 
 if sys.version_info[:2] != (3, 11):
-    sys.exit(
-        f"Python 3.11 is wanted, this is {sys.version.split()[0]}: use .venv/bin/python, which `make setup` makes"
+    found = ".".join(map(str, sys.version_info[:3]))
+    print(
+        f"error: Python 3.11 is wanted, this is {found}: "
+        "use .venv/bin/python, which `make setup` makes",
+        file=sys.stderr,
     )
+    sys.exit(2)
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +19,12 @@ try:
     import typer
     from rich.console import Console
 except ModuleNotFoundError as missing:
-    sys.exit(f"the package {missing.name} is missing: run `make setup`, then use .venv/bin/python")
+    print(
+        f"error: the package {missing.name} is missing: "
+        "run `make setup`, then use .venv/bin/python",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 from common.checks import InputError
 from common.data.paths import load_home
@@ -25,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 console = Console()
 Name = Annotated[str, typer.Argument(help="The competition; `list` names them.")]
@@ -103,7 +113,7 @@ def sample(
     name: Name,
     rows: Annotated[int | None, typer.Option(min=1, help="About how many train rows.")] = None,
     signal: Annotated[bool, typer.Option(help="Whether there is anything to learn.")] = True,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Make up data of any size in the competition's form."""
     from pipelines import fetch
@@ -117,12 +127,13 @@ def run(
     name: Name,
     variant: Annotated[str | None, typer.Argument(help="[default: the competition's]")] = None,
     data: Kind = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="field=value of the config.")
     ] = None,
     jobs: Jobs = None,
     pictures: Annotated[bool, typer.Option("--pictures", help="Also draw.")] = False,
+    work: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run one variant: from raw files to a checked submission."""
     from pipelines import run as pipeline
@@ -138,7 +149,7 @@ def run(
         _split_settings(set_ or []),
         jobs,
     )
-    pipeline.run(request, home, console, pictures=pictures)
+    pipeline.run(request, home, console, work=work, pictures=pictures)
 
 
 @app.command()
@@ -206,12 +217,21 @@ def main() -> None:
         app()
     except InputError as error:
         _end(str(error), 2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Typer turns Ctrl-C into an exit with 130 and says nothing.
+        if isinstance(end, SystemExit) and end.code != 130:
+            raise
         _end("stopped; finished fits are kept, the same command goes on from there", 130)
+    except ModuleNotFoundError as missing:
+        if str(missing.name).partition(".")[0] in ("common", "competitions", "pipelines"):
+            raise
+        _end(
+            f"the package {missing.name} is missing: run `make setup`, then use .venv/bin/python", 2
+        )
     except OSError as error:
         advice = {
             errno.ENOSPC: "the disk is full: free some space and run the same command again",
-            errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+            errno.EDQUOT: "the disk quota is used up: free some space and run the same command",
             errno.EROFS: "the folder is read-only: set PIPELINES_HOME to one that can be written",
             errno.EACCES: "no permission: set PIPELINES_HOME to a folder that can be written",
             errno.EPERM: "no permission: set PIPELINES_HOME to a folder that can be written",

@@ -1,6 +1,7 @@
 """Variants x seeds: one table, one picture, with honest differences."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from common.data.paths import Home, written_whole
 from common.validation.significance import holm, nadeau_bengio, paired_difference
 from pipelines.catalog import Competition, choose_config
 from pipelines.manifests import CODE, FORMAT, load_manifest
-from pipelines.run import Request, load_oof_path
+from pipelines.run import Request
 
 COLUMNS = (
     ("variant", "variant"),
@@ -34,10 +35,12 @@ COLUMNS = (
     ("parameters", "parameters"),
 )
 
+WIDE = 140  # characters that the whole table takes
+
 
 @dataclass(frozen=True)
 class Benched:
-    """All seeds of one variant: manifests, held-out rows sorted by id, and each fold's number of fit rows."""
+    """All seeds of one variant: manifests, held-out rows by id, fit rows of each fold."""
 
     variant: str
     manifests: tuple[dict[str, Any], ...]
@@ -45,7 +48,7 @@ class Benched:
     n_fit: tuple[np.ndarray, ...]
 
     def join(self) -> OutOfFold:
-        """Lay the rows of all seeds one after another; a group keeps its name, so all its seeds are drawn together."""
+        """Lay all seeds' rows one after another; a group is drawn with all its seeds."""
         parts = {
             key: np.concatenate([getattr(oof, key) for oof in self.oofs])
             for key in ("fold", "group", "target", "prediction")
@@ -63,10 +66,12 @@ def bench(
     kind: str,
     n_seeds: int,
 ) -> dict[str, Any]:
-    """Run variants with several seeds, compare each with its parent, and store, print and draw the result.
+    """Run variants with several seeds, compare each with its parent, and store, print and draw the
+    result.
 
-    Every run is a process of its own, with one fold after another, so that seconds and memory are its own. Runs that
-    share fits (a blend and its members) share them through the FoldStore, with the seconds that they took.
+    Every run is a process of its own, with one fold after another, so that seconds and memory are
+    its own. Runs that share fits (a blend and its members) share them through the FoldStore, with
+    the seconds that they took.
 
     Args:
         competition: which.
@@ -96,8 +101,7 @@ def bench(
         "kind": kind,
         "metric": facts.METRIC.name,
         "seeds": n_seeds,
-        "code": benched[variants[0]].manifests[0]["code"],
-        "machine": benched[variants[0]].manifests[0]["machine"],
+        **_load_common_facts([one for each in benched.values() for one in each.manifests]),
         "rows": _compare(competition, benched),
     }
     path = home.submissions(competition.name, kind) / "bench.json"
@@ -110,20 +114,36 @@ def bench(
     return table
 
 
+def _load_common_facts(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Take what all runs must have in common to be compared.
+
+    Raises:
+        InputError: source or data changed between two runs.
+    """
+    for fact in ("code", "raw"):
+        if len({json.dumps(manifest[fact]) for manifest in manifests}) > 1:
+            raise InputError(f"{fact} changed between two runs of the bench: run it again")
+    first = manifests[0]
+    return {"git": first["git"], "code": first["code"], "raw": first["raw"]["digest"]} | {
+        "machine": first["machine"]
+    }
+
+
 def _run_seeds(
     competition: Competition, home: Home, console: Console, variant: str, kind: str, n_seeds: int
 ) -> Benched:
     manifests, oofs, n_fit = [], [], []
     for seed in range(n_seeds):
         request = Request(competition, variant, kind, seed=seed)
-        manifests.append(_run_child(request, home))
+        with console.status(f"running {variant} seed {seed}"):
+            manifests.append(_run_child(request, home))
         score, cost = manifests[-1]["score"], manifests[-1]["run"]
         console.print(
             f"{variant} seed {seed}: {score['metric']} {score['out_of_fold']:.5f}, "
             f"{cost['fit_seconds']:.0f} s of fits",
             highlight=False,
         )
-        with np.load(load_oof_path(home, competition.name, kind, request.stem)) as file:
+        with np.load(home.oof(competition.name, kind, request.stem)) as file:
             rows = dict(file)
         n_fit.append(rows.pop("n_fit"))
         order = np.argsort(rows["ids"])
@@ -133,9 +153,15 @@ def _run_seeds(
 
 def _run_child(request: Request, home: Home) -> dict[str, Any]:
     words = [request.competition.name, request.variant, "--data", request.kind]
+    # A work folder of its own: fits that a run kept while another was beside it took longer.
     words += ["--seed", str(request.seed), "--jobs", "1"]
+    words += ["--work", str(home.work(request.competition.name) / "bench")]
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines", "run", *words], cwd=CODE, capture_output=True, text=True
+        [sys.executable, "-m", "pipelines", "run", *words],
+        cwd=CODE,
+        env=os.environ | {"PIPELINES_HOME": str(home.root)},
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
@@ -149,7 +175,7 @@ def _compare(competition: Competition, benched: dict[str, Benched]) -> list[dict
     facts = competition.facts
     rows = [_make_row(facts, benched, one) for one in benched.values()]
     for key in ("p_groups", "p_folds"):
-        compared = [row for row in rows if row[key] is not None]
+        compared = [row for row in rows if row[key] is not None and not row["diagnostic"]]
         for row, p in zip(compared, holm(np.array([row[key] for row in compared])), strict=True):
             row[key] = float(p)
     sign = 1 if facts.METRIC.lower_is_better else -1
@@ -194,8 +220,8 @@ def _compare_folds(one: Benched, parent: Benched, metric: Metric) -> tuple[np.nd
     """Score both on the parent's folds.
 
     Returns:
-        Differences, one per fold: seeds that do not redraw the folds are averaged, others bring folds of their own.
-        Held over fit rows, the mean.
+        Differences, one per fold: seeds that do not redraw the folds are averaged, others bring
+        folds of their own. Held over fit rows, the mean.
     """
     differences, shares = [], []
     for a, b, n_fit in zip(one.oofs, parent.oofs, parent.n_fit, strict=True):
@@ -228,18 +254,24 @@ def make_cells(row: dict[str, Any]) -> list[str]:
 
 
 def print_bench(table: dict[str, Any], console: Console) -> None:
-    """Print a stored bench table."""
-    title = f"{table['competition']} · {table['metric']} · data: {table['kind']} · {table['seeds']} seeds"
-    shown = Table(title=title)
+    """Print a stored bench table, as much of it as the screen is wide for."""
+    n_seeds = f"{table['seeds']} seed{'s' if table['seeds'] > 1 else ''}"
+    shown = Table(title=f"{table['competition']} · {table['metric']} · {table['kind']} · {n_seeds}")
+    narrow = {"variant", "score", "difference", "p_groups", "seconds"}
+    columns = [key for key, _ in COLUMNS if console.width >= WIDE or key in narrow]
     for key, heading in COLUMNS:
-        shown.add_column(heading, justify="left" if key in ("variant", "difference") else "right")
+        if key in columns:
+            shown.add_column(
+                heading, justify="left" if key in ("variant", "difference") else "right"
+            )
     for row in table["rows"]:
-        shown.add_row(*make_cells(row))
+        cells = dict(zip((key for key, _ in COLUMNS), make_cells(row), strict=True))
+        shown.add_row(*(cells[key] for key in columns))
     console.print(shown)
 
 
 def _draw(table: dict[str, Any], lower_is_better: bool, path: Path) -> None:
-    """Draw every variant's score with its interval for the test, and the true score where it is known."""
+    """Draw every variant's score with its interval, and the true score where it is known."""
     from matplotlib.figure import Figure
 
     rows = table["rows"][::-1]

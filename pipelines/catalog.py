@@ -14,6 +14,21 @@ from typing import Any
 import competitions
 from common.checks import InputError
 
+FACTS = (
+    "SOURCE",
+    "FILES",
+    "SUBMISSION",
+    "METRIC",
+    "LEADERBOARD",
+    "TECHNIQUES",
+    "Config",
+    "VARIANTS",
+    "PARENT",
+    "DEFAULT",
+    "DIAGNOSTICS",
+    "TINY",
+)
+
 
 @dataclass(frozen=True)
 class Competition:
@@ -33,6 +48,11 @@ class Competition:
 
     def has(self, part: str) -> bool:
         return (self.folder / f"{part}.py").is_file()
+
+    def has_files(self, raw: Path) -> bool:
+        """Tell whether a folder holds all files that the competition cannot do without."""
+        needed = [file.path for file in self.facts.FILES if not file.optional]
+        return all(any(raw.glob(path)) for path in needed)
 
     def load(self, part: str) -> ModuleType:
         """Import one of the folder's other files ("pipeline", "sample", "open_data", "split").
@@ -58,13 +78,16 @@ def load_competition(name: str) -> Competition:
         name: the folder's name; the slug with "-" does as well.
 
     Raises:
-        InputError: there is none of that name; near ones are named.
+        InputError: there is none of that name (near ones are named), or a fact is missing.
     """
     wanted, names = name.replace("-", "_"), load_names()
     if wanted not in names:
         near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4) or names
         raise InputError(f"no competition is named {name}: there is {', '.join(near)}")
-    return Competition(wanted, importlib.import_module(f"competitions.{wanted}.competition"))
+    facts = importlib.import_module(f"competitions.{wanted}.competition")
+    if missing := [fact for fact in FACTS if not hasattr(facts, fact)]:
+        raise InputError(f"{facts.__file__} must state {', '.join(FACTS)}, {missing[0]} is missing")
+    return Competition(wanted, facts)
 
 
 def choose_config(competition: Competition, variant: str, settings: Mapping[str, str]) -> Any:
@@ -96,7 +119,7 @@ def choose_config(competition: Competition, variant: str, settings: Mapping[str,
 def _parse(field: str, text: str, present: Any) -> Any:
     """Read one `--set` value as the type that the field has."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=str)  # NaN and Infinity are no JSON
     except json.JSONDecodeError:
         value = text
     if isinstance(present, tuple):

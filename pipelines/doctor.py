@@ -6,8 +6,8 @@ import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
@@ -17,14 +17,14 @@ from common.data.paths import KINDS, Home
 from pipelines.catalog import load_competition, load_names
 from pipelines.manifests import CODE, load_machine_facts
 
-PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
+PIN = re.compile(r"^[A-Za-z0-9_.-]+==[^\\\n]+?(?= --hash| \\)", re.MULTILINE)
 
 
-def examine(home: Home) -> Iterator[tuple[str, bool, str]]:
+def examine(home: Home) -> Iterator[tuple[str, bool | None, str]]:
     """Look at everything a run needs.
 
     Yields:
-        (what, whether it is well, what was found and what to do).
+        (what, whether it is well or None where one can do without, what was found and what to do).
     """
     yield _examine_python()
     yield _examine_packages()
@@ -40,7 +40,7 @@ def examine(home: Home) -> Iterator[tuple[str, bool, str]]:
     try:
         yield "kaggle credentials", True, check_credentials()
     except InputError as error:
-        yield "kaggle credentials", False, f"{error} (needed for `download` and `submit` only)"
+        yield "kaggle credentials", None, f"for `download` and `submit` only: {error}"
     for name in load_names():
         kinds = [kind for kind in KINDS if home.raw(name, kind).is_dir()]
         ways = "download, import" + (", open" if load_competition(name).has("open_data") else "")
@@ -52,11 +52,12 @@ def examine(home: Home) -> Iterator[tuple[str, bool, str]]:
 
 
 def show(home: Home, console: Console) -> bool:
-    """Print the examination; True if all is well."""
+    """Print the examination; True if all that is needed is there."""
     table, is_well = Table("", "what", "found", show_header=False), True
+    marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]–[/]"}
     for what, well, found in examine(home):
-        table.add_row("[green]ok[/]" if well else "[red]no[/]", what, found)
-        is_well &= well
+        table.add_row(marks[well], what, found)
+        is_well &= well is not False
     console.print(table)
     return is_well
 
@@ -71,9 +72,8 @@ def _examine_python() -> tuple[str, bool, str]:
 
 
 def _examine_packages() -> tuple[str, bool, str]:
-    wanted = dict(PIN.findall((CODE / "requirements.txt").read_text()))
-    wrong = []
-    for name, pinned in wanted.items():
+    wrong, pins = [], _load_pins("requirements.txt")
+    for name, pinned in pins.items():
         try:
             found = version(name)
         except PackageNotFoundError:
@@ -83,8 +83,19 @@ def _examine_packages() -> tuple[str, bool, str]:
     return (
         "packages",
         not wrong,
-        "; ".join([*wrong[:3], "`make setup`"]) if wrong else f"{len(wanted)} as pinned",
+        "; ".join([*wrong[:3], "`make setup`"]) if wrong else f"{len(pins)} as pinned",
     )
+
+
+def _load_pins(file: str) -> dict[str, str]:
+    """Read {package: version} of a requirements file, those for other systems left out."""
+    lines = PIN.findall((CODE / file).read_text())
+    pins = [Requirement(line) for line in lines]
+    return {
+        pin.name: str(pin.specifier).removeprefix("==")
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate()
+    }
 
 
 def _find_gpu() -> str:
@@ -107,18 +118,10 @@ def _examine_disk(home: Home) -> tuple[str, bool, str]:
 
 
 def _examine_wheels(home: Home) -> tuple[str, bool, str]:
-    wanted = PIN.findall((CODE / "requirements-data.txt").read_text())
     missing = [
         f"{name} {pinned}"
-        for name, pinned in wanted
-        if not any(home.packages.glob(f"{_normal(name)}-{pinned}-*.whl"))
+        for name, pinned in _load_pins("requirements-data.txt").items()
+        if not any(home.packages.glob(f"{name.replace('-', '_')}-{pinned}-*.whl"))
     ]
-    return (
-        "data wheels",
-        not missing,
-        f"{', '.join(missing)} missing: `make setup`" if missing else "all here",
-    )
-
-
-def _normal(name: str) -> str:
-    return Path(re.sub(r"[-_.]+", "_", name).lower()).name
+    found = f"{', '.join(missing)} missing: `make setup`" if missing else "all here"
+    return "data wheels", not missing, found

@@ -1,6 +1,7 @@
 """Brings raw data to `data/raw/<name>/<kind>/`: download, import, open, holdout, sample.
 
-Whatever the way, files are checked against what the competition says it needs before they get their final names.
+Whatever the way, files are checked against what the competition says it needs before they get their
+final names.
 """
 
 import shutil
@@ -27,6 +28,7 @@ from common.data.paths import Home, written_whole
 from common.data.sources import SOURCE_FILE, write_kind
 from common.data.tables import check_files
 from pipelines.catalog import Competition, load_names
+from pipelines.session import locked
 
 
 def download(
@@ -59,8 +61,7 @@ def download(
             f"{raw} has {file or 'the files'} already: nothing to do (--replace downloads again)"
         )
         return
-    staging = raw.parent / ".download"
-    folder = staging / (file or "all").replace("/", "_")
+    folder = raw.parent / ".download" / (file or "all").replace("/", "_")
     came = _download(competition, folder, file, console, sleep)
 
     def fill(new: Path) -> None:
@@ -72,7 +73,7 @@ def download(
         _check_new(competition, new, came.name, console, stays=raw, in_part=file is not None)
 
     _publish(raw, fill, console, made_by="download", replace=replace, keep=True)
-    shutil.rmtree(staging)
+    shutil.rmtree(folder)
 
 
 def import_(
@@ -104,6 +105,9 @@ def import_(
     def fill(new: Path) -> None:
         write_unpacked(path, new)
         _check_new(competition, new, str(path), console, stays=raw)
+        if kind == "holdout":
+            # Whoever cut these keeps the answers; those here are of another cut.
+            home.answers(competition.name, kind).unlink(missing_ok=True)
 
     _publish(raw, fill, console, made_by="import", replace=replace, keep=True)
 
@@ -143,7 +147,7 @@ def sample(
     signal: bool = True,
     seed: int = 0,
 ) -> None:
-    """Make up the competition's files: tiny, or with about `rows` train rows; with or without anything to learn."""
+    """Make up the competition's files: tiny or of about `rows` train rows, with signal or not."""
     write_sample = competition.load("sample").write_sample
     raw = home.raw(competition.name, "sample")
 
@@ -156,8 +160,7 @@ def sample(
 
 def _is_here(competition: Competition, raw: Path, file: str | None) -> bool:
     if file is None:
-        needed = [table.path for table in competition.facts.FILES if not table.optional]
-        return all(any(raw.glob(path)) for path in needed)
+        return competition.has_files(raw)
     if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
         raise InputError(f"--file must be a path as Kaggle lists it, received {file}")
     return (raw / file).is_file()
@@ -220,7 +223,8 @@ def _publish(
     replace: bool,
     keep: bool = False,
 ) -> None:
-    digests = write_kind(raw, fill, made_by=made_by, replace=replace, keep=keep)
+    with locked(raw.parent, console):
+        digests = write_kind(raw, fill, made_by=made_by, replace=replace, keep=keep)
     console.out(f"{raw} now holds {len(digests)} files")
 
 
@@ -253,7 +257,8 @@ def _check_new(
             path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file()
         )
         raise InputError(
-            f"{source} must hold files of {competition.name} ({', '.join(file.path for file in files)}), "
+            f"{source} must hold files of {competition.name} "
+            f"({', '.join(file.path for file in files)}), "
             f"received {', '.join(there[:5]) or 'nothing'}"
         )
     try:

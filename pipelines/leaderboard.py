@@ -1,4 +1,4 @@
-"""Where a score would stand on a final leaderboard: interpolated between published quantiles, so approximate."""
+"""Where a score would stand on a final leaderboard: between published quantiles, approximate."""
 
 import itertools
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ def estimate_place(board: Leaderboard, metric: Metric, score: float) -> Place:
         score: on the competition's own scale.
 
     Returns:
-        The rank, linear between neighbouring quantiles; 1 if better than the first, the number of teams if worse than
-        the last quantile.
+        The rank, linear between neighbouring quantiles; 1 if better than the first, the number of
+        teams if worse than the last quantile.
     """
     marks = [(1.0, board.first), *((share * board.teams, cut) for share, cut in board.quantiles)]
     rank = float(board.teams)
@@ -43,6 +43,8 @@ def estimate_place(board: Leaderboard, metric: Metric, score: float) -> Place:
 
 def describe_place(board: Leaderboard, metric: Metric, score: float) -> str:
     """Say the place in words: "would stand near 214 of 3,251, silver; approximate"."""
+    if metric.is_better(score, board.first):
+        return f"better than the first ({board.first:g}): not to be believed, the test is harder"
     place = estimate_place(board, metric, score)
     medal = place.medal or "no medal"
     return f"would stand near {place.rank:,} of {board.teams:,}, {medal}; approximate"

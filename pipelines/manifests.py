@@ -1,17 +1,17 @@
-"""Manifests: what a run was given, what it gave, and on what machine. Only the standard library is imported."""
+"""Manifests: what a run was given and gave, and where. Imports only the standard library."""
 
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common.checks import InputError
 
 CODE = Path(__file__).resolve().parents[1]
-FORMAT = 1
+FORMAT = 2
 
 
 def load_manifest(path: Path) -> dict[str, Any]:
@@ -26,34 +26,55 @@ def load_manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is missing: a manifest is the JSON that `run` writes") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise InputError(f"{path} is not JSON: a manifest is what `run` writes") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError(f"{path} must be a manifest of format {FORMAT}: a file that `run` wrote")
+    return _check_format(path, manifest)
+
+
+def load_run_manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of a run.
+
+    Raises:
+        InputError: as `load_manifest`; or it is the table of a bench.
+    """
+    manifest = load_manifest(path)
+    if "submission" not in manifest:
+        raise InputError(f"{path} must be the manifest of a run, received a bench table")
     return manifest
 
 
-def load_tracked_manifests(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def load_tracked_manifests(root: Path) -> dict[Path, dict[str, Any]]:
     """Read the manifests that READMEs quote: those that git tracks, as they stand in its index.
 
-    A run on another machine rewrites the files, with its own seconds; the quoted figures stay until somebody stages the
-    new ones. Where the tree is no git checkout (a downloaded archive) the files themselves are read.
+    A run on another machine rewrites the files, with its own seconds; the quoted figures stay until
+    somebody stages the new ones. Where the tree is no git checkout (a downloaded archive) the files
+    themselves are read.
 
-    Yields:
-        (path relative to `root`, manifest), sorted by path.
+    Returns:
+        {path relative to `root`: manifest}, sorted by path.
+
+    Raises:
+        InputError: one is no manifest of this format.
     """
-    listed = _git(root, "ls-files", "--stage", "--", "submissions")
+    listed = _git(root, "ls-files", "--stage", "--", "submissions/*.json")
     if listed is None:
-        for path in sorted(root.glob("submissions/*/*/*.json")):
-            yield path.relative_to(root), load_manifest(path)
-        return
-    for line in sorted(listed.splitlines(), key=lambda line: line.partition("\t")[2]):
+        paths = sorted(root.glob("submissions/*/*/*.json"))
+        return {path.relative_to(root): load_manifest(path) for path in paths}
+    blobs = {}
+    for line in listed.splitlines():
         facts, _, name = line.partition("\t")
-        if name.endswith(".json"):
-            text = _git(root, "cat-file", "blob", facts.split()[1])
-            yield Path(name), json.loads(text or "{}")
+        blobs[Path(name)] = facts.split()[1]
+    # One process for all of them: `list` must stay quick with hundreds.
+    texts = _git(root, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs.values()))
+    found = {}
+    for path in blobs:
+        head, _, texts = (texts or "").partition("\n")
+        size = int(head.rpartition(" ")[2])
+        text, texts = texts[:size], texts[size + 1 :]
+        found[path] = _check_format(path, json.loads(text))
+    return dict(sorted(found.items()))
 
 
 def load_git_facts() -> dict[str, Any]:
-    """Read the commit that is checked out, and whether anything but results differs from it; None without git."""
+    """Read the commit, and whether more than results and documents differ; None without git."""
     commit = _git(CODE, "rev-parse", "HEAD")
     changes = _git(CODE, "status", "--porcelain", "--", ".", ":!submissions", ":!*.md")
     return {"commit": commit and commit.strip(), "dirty": None if commit is None else bool(changes)}
@@ -74,19 +95,28 @@ def load_machine_facts() -> dict[str, Any]:
 
 
 def dump_manifest(manifest: Mapping[str, Any]) -> str:
-    """Write a manifest as JSON that diffs line by line, but with one row of the sample in a line."""
+    """Write a manifest as JSON that diffs line by line, with one row of the sample in a line."""
     sample = [json.dumps(row) for row in manifest["submission"]["sample"]]
     bare = {**manifest, "submission": {**manifest["submission"], "sample": []}}
     text = json.dumps(bare, indent=1)
     return text.replace('"sample": []', '"sample": [\n' + ",\n".join(sample) + "\n]") + "\n"
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _check_format(path: Path, manifest: Any) -> dict[str, Any]:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{path} must be a manifest of format {FORMAT}: run it again")
+    return manifest
+
+
+def _git(folder: Path, *arguments: str, stdin: str | None = None) -> str | None:
     """Ask git something; None where there is no git or no checkout."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(folder), *arguments],
+            input=None if stdin is None else stdin.encode(),
+            capture_output=True,
+            check=True,
         )
     except (FileNotFoundError, subprocess.CalledProcessError):
         return None
-    return done.stdout
+    return done.stdout.decode("latin-1" if stdin is not None else "utf-8")

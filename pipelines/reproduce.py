@@ -1,5 +1,7 @@
 """A manifest -> the same submission again, made from nothing and compared."""
 
+import dataclasses
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from common.data.folds import load_code_digest, load_versions
 from common.data.paths import Home
 from common.data.sources import compute_sha256, load_digests
 from pipelines.catalog import load_competition
-from pipelines.manifests import load_manifest
+from pipelines.manifests import load_machine_facts, load_run_manifest
 from pipelines.run import Request, choose_kind, compute
 
 TOLERANCE = 1e-6
@@ -22,7 +24,8 @@ TOLERANCE = 1e-6
 def reproduce(
     path: Path, home: Home, console: Console, *, anyway: bool = False, jobs: int | None = None
 ) -> bool:
-    """Run a manifest's request again in an empty work folder and say whether the submission is the same.
+    """Run a manifest's request again in an empty work folder and say whether the submission is the
+    same.
 
     Args:
         path: the manifest.
@@ -35,15 +38,13 @@ def reproduce(
         True if the submission is identical or equal within 1e-6.
 
     Raises:
-        InputError: no such manifest, or the raw files differ (they are named) and `anyway` is not set.
+        InputError: no such manifest, or the raw files differ (they are named) and `anyway` is not
+            set.
     """
-    manifest = load_manifest(path)
-    if "submission" not in manifest:
-        raise InputError(f"{path} must be the manifest of a run, received a bench table")
+    manifest = load_run_manifest(path)
     competition = load_competition(manifest["competition"])
     kind = choose_kind(competition, home, manifest["kind"])
     _check_raw(manifest, home.raw(competition.name, kind), console, anyway=anyway)
-    _note_differences(manifest, load_code_digest(competition.folder), console)
     request = Request(
         competition,
         manifest["variant"],
@@ -52,6 +53,7 @@ def reproduce(
         settings=tuple(manifest["settings"].items()),
         jobs=jobs,
     )
+    _note_differences(manifest, request, console)
     work = home.work(competition.name)
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=work) as empty:
@@ -78,29 +80,37 @@ def _check_raw(manifest: dict[str, Any], raw: Path, console: Console, *, anyway:
     console.print(f"raw files differ: {told}", style="yellow", soft_wrap=True)
 
 
-def _note_differences(manifest: dict[str, Any], code: str, console: Console) -> None:
-    if manifest["code"] != code:
+def _note_differences(manifest: dict[str, Any], request: Request, console: Console) -> None:
+    """Say what differs from then: identity is promised for equal code, versions and processors."""
+    notes = []
+    if manifest["code"] != load_code_digest(request.competition.folder):
         commit = manifest["git"]["commit"]
-        where = (
-            f"the manifest's is near commit {commit}" if commit else "the manifest names no commit"
-        )
-        console.print(f"code differs: {where}", style="yellow", soft_wrap=True)
-    now = load_versions()
-    changed = [
-        f"{name} {then} then, {now.get(name)} now"
-        for name, then in manifest["versions"].items()
-        if name in now and now[name] != then
+        where = f"the manifest's is that of commit {commit}" if commit else "no commit is named"
+        notes.append(f"code differs: {where}")
+    then, now = manifest["config"], json.loads(json.dumps(dataclasses.asdict(request.config)))
+    changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    notes += [f"{name} was {then.get(name)}, is {now.get(name)}" for name in changed]
+    versions = load_versions()
+    notes += [
+        f"{name} was {was}, is {versions[name]}"
+        for name, was in manifest["versions"].items()
+        if versions.get(name, was) != was
     ]
-    if changed:
-        console.print(f"versions differ: {'; '.join(changed)}", style="yellow", soft_wrap=True)
+    cpu = load_machine_facts()["cpu"]
+    if manifest["machine"]["cpu"] != cpu:
+        notes.append(f"the processor was {manifest['machine']['cpu']}, is {cpu}")
+    for note in notes:
+        console.print(note, style="yellow", soft_wrap=True)
 
 
 def _compare(manifest: dict[str, Any], folder: Path, csv: Path) -> tuple[bool, str]:
-    """Compare a new CSV with the manifest's: whole by its hash, else by the old CSV or the manifest's sample."""
+    """Compare a CSV with the manifest's: by its hash, else by the old CSV or the sample."""
     old, digest = manifest["submission"], compute_sha256(csv)
     if digest == old["sha256"]:
         return True, "identical"
     new = pd.read_csv(csv)
+    if len(new) != old["rows"]:
+        return False, f"different in length: {old['rows']:,} rows then, {len(new):,} now"
     before, told = folder / old["file"], "all rows"
     if before.is_file() and compute_sha256(before) == old["sha256"]:
         then = pd.read_csv(before)

@@ -1,6 +1,7 @@
 """One competition, one variant, one seed: from raw files to a checked submission and its manifest.
 
-The only writer of `submissions/`, and the only reader of answers, which it opens when the outcome is final.
+The only writer of `submissions/`, and the only reader of answers, which it opens when the outcome
+is final.
 """
 
 import dataclasses
@@ -16,19 +17,19 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 
 from common.checks import InputError
 from common.contract import Outcome
 from common.data.folds import load_code_digest, load_versions
 from common.data.paths import KINDS, Home, written_whole
-from common.data.sources import compute_sha256, join_digests, load_digests
+from common.data.sources import compute_sha256, join_digests, load_digests, load_source
 from common.data.submissions import check_submission, pick_values
 from common.data.tables import check_files, load_table
 from common.seeds import limit_threads
-from common.validation.significance import expected_score
+from common.validation.significance import expected_score, find_thin_strata
 from pipelines.catalog import Competition, choose_config
-from pipelines.leaderboard import describe_place
 from pipelines.manifests import (
     FORMAT,
     dump_manifest,
@@ -37,14 +38,9 @@ from pipelines.manifests import (
     load_manifest,
 )
 from pipelines.memory import PeakMemory
+from pipelines.report import KIND_NOTES, draw_pictures, print_report
 from pipelines.session import locked, quiet_tensorflow, shown_progress
 
-KIND_NOTES = {
-    "kaggle": "Kaggle's own files",
-    "holdout": "a test set cut from Kaggle's train files",
-    "open": "real open data",
-    "sample": "made up",
-}
 N_SAMPLE_ROWS = 500
 
 
@@ -65,7 +61,7 @@ class Request:
 
     @property
     def label(self) -> str:
-        """The variant; with settings, and a hash of the config: such a run never replaces the plain one's files."""
+        """The variant; with settings, and a hash of the config, so that plain files stay."""
         config = dataclasses.asdict(self.config)
         if config == dataclasses.asdict(self.competition.facts.VARIANTS[self.variant]):
             return self.variant
@@ -78,7 +74,7 @@ class Request:
 
 
 def choose_kind(competition: Competition, home: Home, wanted: str | None) -> str:
-    """Choose the kind of data: the wanted one, else the first that is at hand; made-up data only when asked for.
+    """Choose the kind of data: the wanted one, else the first at hand; made-up only when asked for.
 
     Raises:
         InputError: the wanted kind is not at hand, or none is; the ways to get data are named.
@@ -88,7 +84,7 @@ def choose_kind(competition: Competition, home: Home, wanted: str | None) -> str
         raise InputError(f"--data must be one of {', '.join(KINDS)}, received {wanted}")
     kinds = [wanted] if wanted else [kind for kind in KINDS if kind != "sample"]
     for kind in kinds:
-        if home.raw(name, kind).is_dir():
+        if competition.has_files(home.raw(name, kind)):
             return kind
     ways = [f"download {name}", f"import {name} ZIP"]
     ways += [f"holdout {name}"] if competition.has("split") else []
@@ -123,15 +119,17 @@ def run(
     Raises:
         InputError: data or settings that the user can put right.
     """
-    manifest, outcome = compute(
-        request, home, console, work=work or home.work(request.competition.name)
-    )
-    folder = home.submissions(request.competition.name, request.kind)
+    name = request.competition.name
+    if pictures and not hasattr(request.competition.load("pipeline"), "draw"):
+        raise InputError(f"{name} draws no pictures: run it without --pictures")
+    manifest, outcome = compute(request, home, console, work=work or home.work(name))
+    folder = home.submissions(name, request.kind)
+    _write_oof(home.oof(name, request.kind, request.stem), outcome)
     manifest = _write_results(request, folder, manifest, outcome)
-    _write_oof(load_oof_path(home, request.competition.name, request.kind, request.stem), outcome)
-    _print_report(request, console, manifest, folder)
+    print_report(request.competition.facts, manifest, folder, console)
     if pictures:
-        _draw(request, home, console, outcome)
+        out = home.work(name) / "pictures" / request.kind / request.stem
+        draw_pictures(request.competition, outcome, home.raw(name, request.kind), out, console)
     return manifest
 
 
@@ -140,37 +138,52 @@ def compute(
 ) -> tuple[dict[str, Any], Outcome]:
     """Run one variant without writing anything outside `work`.
 
+    Args:
+        request: what.
+        home: where data lies.
+        console: what the user sees.
+        work: the work folder.
+
     Returns:
-        The manifest and the outcome.
+        The manifest, but for the submission's part, and the outcome.
+
+    Raises:
+        InputError: data or settings that the user can put right, or the source changed meanwhile.
     """
-    competition, config, facts = request.competition, request.config, request.competition.facts
-    raw = home.raw(competition.name, request.kind)
-    for note in check_files(raw, facts.FILES):
-        console.print(note, style="yellow")
-    sample = load_table(raw / facts.SUBMISSION.path, columns=(facts.SUBMISSION.id_column,))
-    digests = load_digests(raw)
+    competition, config = request.competition, request.config
+    if config.threads < 1:
+        raise InputError(f"--set threads must be > 0, received {config.threads}")
     console.print(
         f"[bold]{competition.name}[/] · {request.label} · seed {request.seed} · "
-        f"data: {request.kind} ({KIND_NOTES[request.kind]})"
+        f"data: {request.kind} ({KIND_NOTES[request.kind]})",
+        soft_wrap=True,
     )
-    start = time.perf_counter()
-    # Both are read when TensorFlow is first imported, which the pipeline's own import does.
+    # Read before the pipeline's code is imported: a manifest must not name code that did not run.
+    facts = {"git": load_git_facts(), "code": load_code_digest(competition.folder)}
+    # TensorFlow reads both when it is first imported, which the pipeline's own import may do.
     limit_threads(config.threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    jobs = request.jobs or max(1, (os.cpu_count() or 1) // config.threads)
-    with (
-        locked(work, console),
-        PeakMemory() as memory,
-        quiet_tensorflow(),
-        shown_progress(console),
-        joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=config.threads),
-    ):
-        outcome: Outcome = competition.load("pipeline").run(config, raw, work, request.seed)
-    seconds = time.perf_counter() - start
+    jobs = request.jobs or max(1, joblib.cpu_count() // config.threads)
+    with locked(work, console):
+        raw = home.raw(competition.name, request.kind)
+        sample, digests = _load_inputs(competition, raw, console)
+        start = time.perf_counter()
+        with (
+            PeakMemory() as memory,
+            quiet_tensorflow(),
+            shown_progress(console),
+            joblib.parallel_config(
+                "loky", n_jobs=jobs, inner_max_num_threads=config.threads, idle_worker_timeout=30
+            ),
+        ):
+            outcome = _run_pipeline(request, config, raw, work)
+        seconds = time.perf_counter() - start
+    if load_code_digest(competition.folder) != facts["code"]:
+        raise InputError("the source changed during the run: run it again")
 
     check_outcome(outcome, request)
-    check_submission(outcome.submission, sample, facts.SUBMISSION)
-    manifest = _make_manifest(request, config, digests, outcome)
+    check_submission(outcome.submission, sample, competition.facts.SUBMISSION)
+    manifest = _make_manifest(request, config, digests, outcome) | facts
     manifest["score"]["true"] = _score_truth(request, home, outcome)
     manifest["run"] = {
         "seconds": round(seconds, 1),
@@ -182,11 +195,43 @@ def compute(
     return manifest, outcome
 
 
+def _load_inputs(
+    competition: Competition, raw: Path, console: Console
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Check the raw files; read the sample submission and every file's digest."""
+    facts = competition.facts
+    for note in check_files(raw, facts.FILES):
+        console.print(note, style="yellow", soft_wrap=True)
+    sample = load_table(raw / facts.SUBMISSION.path, columns=(facts.SUBMISSION.id_column,))
+    digests = load_digests(raw)
+    if load_source(raw)["digest"] != join_digests(digests):
+        console.print(
+            f"{raw} was changed by hand since it came: the manifest holds what is there now",
+            style="yellow",
+            soft_wrap=True,
+        )
+    return sample, digests
+
+
+def _run_pipeline(request: Request, config: Any, raw: Path, work: Path) -> Outcome:
+    """Run the competition's own code; a setting that it refuses is the user's to put right."""
+    try:
+        return request.competition.load("pipeline").run(config, raw, work, request.seed)
+    except TerminatedWorkerError:
+        raise InputError("a worker was killed, most likely for its memory: try --jobs 1") from None
+    except ValueError as error:
+        if isinstance(error, InputError) or not request.settings:
+            raise
+        told = " ".join(f"{field}={value}" for field, value in request.settings)
+        raise InputError(f"the run with --set {told} failed: {error}") from error
+
+
 def check_outcome(outcome: Outcome, request: Request) -> None:
     """Check that a pipeline's figures are those of its rows.
 
     Raises:
-        ValueError: a prediction is not finite, an id comes twice, or the score is not the rows' score.
+        ValueError: a prediction is not finite, an id comes twice, or the score is not the rows'
+            score.
     """
     oof, metric = outcome.oof, request.competition.facts.METRIC
     if not np.isfinite(oof.prediction).all():
@@ -199,11 +244,6 @@ def check_outcome(outcome: Outcome, request: Request) -> None:
     )
     if received != wanted:
         raise ValueError(f"{request.label}: the scores must be {wanted}, received {received}")
-
-
-def load_oof_path(home: Home, name: str, kind: str, stem: str) -> Path:
-    """Name the file of a run's out-of-fold rows, which `bench` compares."""
-    return home.work(name) / "oof" / kind / f"{stem}.npz"
 
 
 def _score_truth(request: Request, home: Home, outcome: Outcome) -> float | None:
@@ -228,6 +268,8 @@ def _make_manifest(
         seed=request.seed,
         test_stratum=outcome.test_stratum,
     )
+    stratum = outcome.test_stratum
+    thin_strata = () if stratum is None else find_thin_strata(outcome.oof, stratum)
     return {
         "format": FORMAT,
         "competition": request.competition.name,
@@ -236,8 +278,6 @@ def _make_manifest(
         "config": dataclasses.asdict(config),
         "seed": request.seed,
         "kind": request.kind,
-        "git": load_git_facts(),
-        "code": load_code_digest(request.competition.folder),
         "raw": {"digest": join_digests(digests), "files": digests},
         "versions": load_versions() | {"kaggle": importlib.metadata.version("kaggle")},
         "machine": load_machine_facts(),
@@ -246,6 +286,7 @@ def _make_manifest(
             "out_of_fold": outcome.score,
             "expected": expected.score,
             "interval": [expected.low, expected.high],
+            "thin": [thin._asdict() for thin in thin_strata],
             "folds": list(outcome.fold_scores),
         },
     }
@@ -254,12 +295,13 @@ def _make_manifest(
 def _write_results(
     request: Request, folder: Path, manifest: dict[str, Any], outcome: Outcome
 ) -> dict[str, Any]:
-    """Write CSV and manifest, each whole or not at all; an earlier score from Kaggle for equal bytes is kept."""
+    """Write CSV and manifest, each whole; an earlier score from Kaggle for equal bytes is kept."""
     frame, csv, path = (
         outcome.submission,
         folder / f"{request.stem}.csv",
         folder / f"{request.stem}.json",
     )
+    before = load_manifest(path) if path.exists() else {}
     with written_whole(csv) as partial:
         frame.to_csv(partial, index=False, lineterminator="\n")
         digest = compute_sha256(partial)
@@ -272,7 +314,6 @@ def _write_results(
         "columns": {name: _describe(values[name]) for name in values},
         "sample": frame.iloc[rows].astype(object).to_numpy().tolist(),
     }
-    before = load_manifest(path) if path.exists() else {}
     if "kaggle" in before and before["submission"]["sha256"] == digest:
         manifest["kaggle"] = before["kaggle"]
     with written_whole(path) as partial:
@@ -297,53 +338,3 @@ def _write_oof(path: Path, outcome: Outcome) -> None:
             prediction=oof.prediction,
             n_fit=np.array(outcome.n_fit),
         )
-
-
-def _print_report(
-    request: Request, console: Console, manifest: dict[str, Any], folder: Path
-) -> None:
-    facts, score, cost = request.competition.facts, manifest["score"], manifest["run"]
-    better = "lower" if facts.METRIC.lower_is_better else "higher"
-    low, high = score["interval"]
-    lines = [
-        (
-            f"{score['metric']}, out of fold",
-            f"[bold]{score['out_of_fold']:.5f}[/]  ({better} is better)",
-        ),
-        ("expected on the test", f"{score['expected']:.5f}, 95 % interval {low:.5f} to {high:.5f}"),
-        ("folds", "  ".join(f"{fold:.5f}" for fold in score["folds"])),
-    ]
-    if score["true"] is not None:
-        where = "inside" if low <= score["true"] <= high else "outside"
-        lines.append(
-            (f"{score['metric']}, true", f"[bold]{score['true']:.5f}[/]  ({where} the interval)")
-        )
-    if facts.LEADERBOARD is not None:
-        of = "expected" if score["true"] is None else "true"
-        place = (
-            f"by its {of} score, {describe_place(facts.LEADERBOARD, facts.METRIC, score[of])}"
-            if request.kind == "kaggle"
-            else f"not comparable: the test rows are not Kaggle's ({KIND_NOTES[request.kind]})"
-        )
-        lines.append(("leaderboard", place))
-    path = folder / manifest["submission"]["file"]
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    lines.append(("submission", f"{shown} ({manifest['submission']['rows']:,} rows, checked)"))
-    lines.append(
-        ("took", f"{cost['seconds']:.0f} s, {cost['peak_memory_mib'] / 1024:.1f} GiB at most")
-    )
-    for name, text in lines:
-        console.print(f"  {name:<27}{text}", soft_wrap=True, highlight=False)
-
-
-def _draw(request: Request, home: Home, console: Console, outcome: Outcome) -> None:
-    """Let the competition draw; pictures may show Kaggle's data, so they stay in the ignored work folder."""
-    pipeline = request.competition.load("pipeline")
-    if not hasattr(pipeline, "draw"):
-        raise InputError(f"{request.competition.name} draws no pictures")
-    name = request.competition.name
-    out = home.work(name) / "pictures" / request.kind / request.stem
-    out.mkdir(parents=True, exist_ok=True)
-    pipeline.draw(outcome, home.raw(name, request.kind), out)
-    for path in sorted(out.iterdir()):
-        console.print(f"  picture                    {path}", soft_wrap=True, highlight=False)

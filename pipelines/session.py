@@ -1,4 +1,4 @@
-"""What surrounds a run: the work folder's lock, progress bars, and silence about what is no news."""
+"""What surrounds a run: the folder's lock, progress bars, silence about what is no news."""
 
 import logging
 import os
@@ -21,20 +21,25 @@ CHATTER = re.compile(
     rb"|WARNING:tensorflow:\d+ out of the last"
     rb"|.*UserWarning: A worker stopped while some jobs|  warnings.warn\("
 )
-"""What is no news, and no setting turns off: TensorFlow's start-up notes, its search for a GPU that is not there, an
-attribute that its own two halves disagree on, one tracing per net of an ensemble, and joblib's renewing of workers."""
+"""What is no news and no setting turns off.
+
+TensorFlow's start-up notes, its search for a GPU that is not there, an attribute that its own two
+halves disagree on, one tracing per net of an ensemble, and joblib's renewing of workers.
+"""
 
 
 @contextmanager
 def locked(work: Path, console: Console) -> Iterator[None]:
-    """Hold the work folder's lock; where another run has it, say so and wait. A killed run holds nothing."""
+    """Hold a folder's lock; where another has it, say so and wait. A killed process holds none."""
     work.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(work / ".lock")
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
         console.print(
-            f"another run is using {work}: waiting for it (Ctrl-C gives up)", style="yellow"
+            f"another command is using {work}: waiting for it (Ctrl-C gives up)",
+            style="yellow",
+            soft_wrap=True,
         )
         lock.acquire()
     try:
@@ -45,7 +50,7 @@ def locked(work: Path, console: Console) -> Iterator[None]:
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's start-up notes, its workers' too, off the screen; everything else on stderr passes."""
+    """Keep chatter, the workers' too, off the screen; everything else on stderr passes."""
     sys.stderr.flush()
     screen = os.dup(2)
     reading, writing = os.pipe()

@@ -15,10 +15,12 @@ from common.data.sources import compute_sha256
 from common.data.submissions import check_submission
 from common.data.tables import load_table
 from pipelines.catalog import Competition, load_competition
-from pipelines.manifests import dump_manifest, load_manifest
+from pipelines.manifests import dump_manifest, load_run_manifest
 
 LOOKS = 3
-"""Kaggle lists a submission a moment after it took it; one that is not there after so many looks was not taken."""
+"""Kaggle lists a submission a moment after it took it; one that is not there after so many looks
+was not taken.
+"""
 LONGEST_WAIT_S = 30.0
 
 
@@ -47,9 +49,10 @@ def submit(
         What Kaggle says of the submission; None for a dry run.
 
     Raises:
-        InputError: the submission is not fit to be sent, Kaggle did not take it, could not score it or is still at it.
+        InputError: the submission is not fit to be sent, Kaggle did not take it, could not score it
+            or is still at it.
     """
-    manifest = load_manifest(path)
+    manifest = load_run_manifest(path)
     competition = load_competition(manifest["competition"])
     csv = path.parent / manifest["submission"]["file"]
     _check_sendable(competition, manifest)
@@ -58,9 +61,10 @@ def submit(
         console.out(f"{csv} is fit to be sent")
         return None
     kaggle = Kaggle(competition.facts.SOURCE.slug, sleep=sleep)
-    # Kaggle prints no reference: the bytes' own hash in the description is how a submission is known again.
+    # Kaggle prints no reference: the bytes' own hash in the description is how a submission is
+    # known again.
     mark = f"[{manifest['submission']['sha256'][:12]}]"
-    description = f"{manifest['variant']} seed {manifest['seed']} {mark}"
+    description = f"{path.stem} {mark}"
     earlier = _upload_once(kaggle, csv, description, mark, console, again=again)
     with console.status("waiting for the score"):
         submission = _wait(kaggle, mark, earlier, timeout_s, sleep)
@@ -78,18 +82,21 @@ def _check_sendable(competition: Competition, manifest: dict[str, Any]) -> None:
     source, kind = competition.facts.SOURCE, manifest["kind"]
     if kind != "kaggle":
         raise InputError(
-            f"submit takes runs on kaggle data, this one is on {kind} data, whose test rows are not Kaggle's: "
+            f"submit takes runs on kaggle data, this one is on {kind} data, whose test rows are "
+            "not Kaggle's: "
             f"run `run {competition.name} --data kaggle` and submit that"
         )
     if source.code_only:
         raise InputError(
-            f"{competition.name} takes notebooks, not CSV files: at {source.url}/code make a notebook "
-            f"that runs this repository and writes {manifest['submission']['file']} as its output, and submit that there"
+            f"{competition.name} takes notebooks, not CSV files: at {source.url}/code make a "
+            "notebook "
+            f"that runs this repository and writes {manifest['submission']['file']} as its output, "
+            "and submit that there"
         )
 
 
 def _check_file(competition: Competition, home: Home, csv: Path, sha256: str) -> None:
-    """Check that the CSV is the one the manifest speaks of, and that Kaggle's own sample agrees with it."""
+    """Check that the CSV is the manifest's, and that Kaggle's own sample agrees with it."""
     if not csv.is_file():
         raise InputError(f"{csv} is missing: run or reproduce it again")
     received = compute_sha256(csv)
@@ -105,11 +112,12 @@ def _check_file(competition: Competition, home: Home, csv: Path, sha256: str) ->
 def _upload_once(
     kaggle: Kaggle, csv: Path, description: str, mark: str, console: Console, *, again: bool
 ) -> set[int]:
-    """Send the file unless Kaggle has it; return the refs of earlier submissions not to be taken for this one."""
+    """Send the file unless Kaggle has it; return the refs of those sent before."""
     before = _find(kaggle, mark)
     if before and not again:
         console.out(
-            f"Kaggle has this already ({before[0].date}): reading its score (--again sends it again)"
+            f"Kaggle has this already ({before[0].date}): reading its score (--again sends it "
+            "again)"
         )
         return set()
     console.out(kaggle.upload_submission(csv, description))
@@ -123,14 +131,15 @@ def _find(kaggle: Kaggle, mark: str) -> list[Submission]:
 def _wait(
     kaggle: Kaggle, mark: str, earlier: set[int], timeout_s: float, sleep: Callable[[float], None]
 ) -> Submission:
-    """Look until the newest marked submission that is not one of the earlier ones is scored or refused."""
+    """Look until the newest marked submission, none of the earlier ones, is scored or refused."""
     for look, wait_s in enumerate(_waits(timeout_s), start=1):
         new = [submission for submission in _find(kaggle, mark) if submission.ref not in earlier]
         if new and new[0].status != "PENDING":
             return new[0]
         if not new and look >= LOOKS:
             raise InputError(
-                f"Kaggle did not take the submission: none is marked {mark} at {kaggle.page}/submissions; "
+                f"Kaggle did not take the submission: none is marked {mark} at "
+                f"{kaggle.page}/submissions; "
                 "the upload failed, submit it again"
             )
         sleep(wait_s)

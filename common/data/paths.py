@@ -16,7 +16,7 @@ KINDS = ("kaggle", "holdout", "open", "sample")
 
 @dataclass(frozen=True)
 class Home:
-    """The folder that holds `data/` and `submissions/`: the repository, or `PIPELINES_HOME` where that is set."""
+    """The folder of `data/` and `submissions/`: the repository, or `PIPELINES_HOME` if set."""
 
     root: Path
 
@@ -32,6 +32,9 @@ class Home:
 
     def work(self, name: str) -> Path:
         return self.root / "data" / "work" / name
+
+    def oof(self, name: str, kind: str, stem: str) -> Path:
+        return self.work(name) / "oof" / kind / f"{stem}.npz"
 
     def submissions(self, name: str, kind: str) -> Path:
         return self.root / "submissions" / name / kind
@@ -54,9 +57,10 @@ def load_home() -> Home:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; a clean exit moves it there, any other leaves nothing behind.
+    """Yield a temporary path; a clean exit moves it to `path`, any other leaves nothing behind.
 
-    The bytes are on disk before the name is, so a crash leaves the old file or the new one, never a part.
+    The bytes are on disk before the name is, so a crash leaves the old file or the new one, never a
+    part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
@@ -74,12 +78,15 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; a clean exit puts it in the place of `path`, any other removes it.
+    """Yield an empty folder; a clean exit puts it in the place of `path`, any other removes it.
 
-    The old folder is set aside under a hidden name until the new one stands; should a crash fall between the two
-    renames, the next call puts the old one back before it begins.
+    The old folder is set aside under a hidden name until the new one stands; should a crash fall
+    between the two renames, the next call puts the old one back before it begins, and sweeps away
+    what a killed one left. One process at a time may write a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        shutil.rmtree(left)
     aside = path.parent / f".{path.name}.old"
     if aside.exists() and not path.exists():
         os.replace(aside, path)

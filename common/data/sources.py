@@ -1,7 +1,7 @@
 """Raw data as it lies on disk: one folder per kind, a digest of every file, where it came from.
 
-`data/raw/<name>/<kind>/` is read-only for everything but the functions here. `source.json` beside the files says how
-they came and what their bytes were.
+`data/raw/<name>/<kind>/` is read-only for everything but the functions here. `source.json` beside
+the files says how they came and what their bytes were.
 """
 
 import hashlib
@@ -77,7 +77,8 @@ def write_kind(
         {relative path: sha256} of everything that lies in the folder now.
 
     Raises:
-        InputError: `fill` wrote nothing, or a file is there with other bytes and `replace` is not set.
+        InputError: `fill` wrote nothing, or a file is there with other bytes and `replace` is not
+            set.
     """
     with written_folder(raw) as partial:
         fill(partial)

@@ -16,7 +16,8 @@ def check_submission(frame: pd.DataFrame, sample: pd.DataFrame, form: Submission
         form: the id column and the least value allowed.
 
     Raises:
-        InputError: columns, length or ids differ, an id comes twice, or a value is no finite number >= the minimum.
+        InputError: columns, length or ids differ, an id comes twice, or a value is no finite number
+            >= the minimum.
     """
     if list(frame.columns) != list(sample.columns):
         raise InputError(

@@ -23,21 +23,20 @@ def load_table(
         columns: columns that must be there.
 
     Raises:
-        InputError: the file is missing, empty, not UTF-8 or not a table; a column is missing; a date is none.
+        InputError: the file is missing, empty, not UTF-8 or not a table; a column is missing; a
+            date is none.
     """
     dates = tuple(dates)
     frame = _load_csv(path, dtype=dict.fromkeys(dates, "str"))
     check_columns(path, frame.columns, (*columns, *dates))
     for column in dates:
-        try:
-            frame[column] = pd.to_datetime(frame[column], format="ISO8601")
-        except ValueError as error:
+        parsed = pd.to_datetime(frame[column], format="ISO8601", errors="coerce")
+        if (wrong := np.flatnonzero(parsed.isna())).size:
+            value = frame[column].iloc[wrong[0]]
             raise InputError(
-                f"{path}: column {column} must hold dates: {_one_line(error)}"
-            ) from None
-        if frame[column].isna().any():
-            row = int(np.flatnonzero(frame[column].isna())[0])
-            raise InputError(f"{path}: column {column} must hold dates, row {row + 2} has none")
+                f"{path}: column {column} must hold dates, line {wrong[0] + 2} has {value}"
+            )
+        frame[column] = parsed
     return frame
 
 
@@ -50,37 +49,45 @@ def check_columns(path: Path, received: Iterable[str], wanted: Iterable[str]) ->
     received = list(received)
     missing = [column for column in wanted if column not in received]
     if missing:
-        there = ", ".join(map(str, received))
+        there = ", ".join(map(str, received[:12])) + (", …" if len(received) > 12 else "")
         raise InputError(f"{path} must have a column {missing[0]}, received {there}")
 
 
 def check_numbers(
-    path: Path, frame: pd.DataFrame, columns: Iterable[str], *, minimum: float
+    path: Path,
+    frame: pd.DataFrame,
+    columns: Iterable[str],
+    *,
+    minimum: float,
+    maximum: float = np.inf,
 ) -> None:
-    """Check that columns hold finite numbers that are not too small.
+    """Check that columns hold finite numbers within bounds.
 
     Raises:
-        InputError: text, NaN, an infinity or a smaller number; the message names column, line and value.
+        InputError: text, NaN, an infinity or a number outside; the message names column, line and
+            value.
     """
+    bounds = f">= {minimum:g}" if maximum == np.inf else f"from {minimum:g} to {maximum:g}"
     for column in columns:
         values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)
-        wrong = np.flatnonzero(~(np.isfinite(values) & (values >= minimum)))
+        wrong = np.flatnonzero(~(np.isfinite(values) & (values >= minimum) & (values <= maximum)))
         if len(wrong):
             value = frame[column].iloc[wrong[0]]
             raise InputError(
-                f"{path}: column {column} must hold numbers >= {minimum:g}, "
+                f"{path}: column {column} must hold numbers {bounds}, "
                 f"line {wrong[0] + 2} has {value} ({len(wrong)} such rows)"
             )
 
 
 def check_files(raw: Path, files: Iterable[Table]) -> list[str]:
-    """Check that a competition's files are there with their columns, reading only their first lines.
+    """Check that a competition's files are there with their columns, by their first lines.
 
     Returns:
         One line for each optional file that is missing.
 
     Raises:
-        InputError: a needed file is missing, or a file that is there is empty, not UTF-8 or lacks a column.
+        InputError: a needed file is missing, or a file that is there is empty, not UTF-8 or lacks a
+            column.
     """
     notes = []
     for file in files:
@@ -109,7 +116,8 @@ def load_header(path: Path) -> list[str]:
 def _load_csv(path: Path, **options: Any) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
-            # Where rows are longer than the header, pandas would take their first field for an index.
+            # Where rows are longer than the header, pandas would take their first field for an
+            # index.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
     except FileNotFoundError:

@@ -34,9 +34,9 @@ def nonnegative_weights(
 ) -> np.ndarray:
     """Find the weights, none negative and with sum 1, whose blend scores best on the given rows.
 
-    Sequential least squares walks from equal weights along numerical slopes of the score, so any smooth score
-    will do and equal inputs give equal weights. The answer is never worse on these rows than equal weights or
-    the best single model, even where the score is not smooth.
+    Sequential least squares walks from equal weights along numerical slopes of the score, so any
+    smooth score will do and equal inputs give equal weights. The answer is never worse on these
+    rows than equal weights or the best single model, even where the score is not smooth.
 
     Args:
         predictions: (M, n, ...) finite, M >= 1, rows that no model was fitted on.

@@ -22,7 +22,8 @@ def learn_levels(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, np.nd
 
 
 def make_codes(frame: pd.DataFrame, levels: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Turn columns into codes for embeddings: 1, 2, … in the order of the levels, 0 for what was never seen.
+    """Turn columns into codes for embeddings: 1, 2, … in the order of the levels, 0 for what was
+    never seen.
 
     Args:
         frame: any rows.
@@ -42,5 +43,5 @@ def make_codes(frame: pd.DataFrame, levels: Mapping[str, np.ndarray]) -> np.ndar
 
 
 def count_codes(levels: Mapping[str, np.ndarray]) -> tuple[int, ...]:
-    """Count the codes of each column, the slot for the unseen included: the sizes of the embedding tables."""
+    """Count each column's codes, the slot for the unseen included: the embeddings' sizes."""
     return tuple(len(values) + 1 for values in levels.values())

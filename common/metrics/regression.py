@@ -28,7 +28,8 @@ def rmsle(target: np.ndarray, prediction: np.ndarray) -> float:
 def rmsle_constant(target: np.ndarray) -> float:
     """Find the one value whose constant prediction has the least `rmsle`.
 
-    On the log(1 + value) scale the score is a root mean square, so the best constant there is the mean.
+    On the log(1 + value) scale the score is a root mean square, so the best constant there is the
+    mean.
 
     Args:
         target: (n, ...) numbers >= 0, n >= 1.
@@ -49,6 +50,7 @@ def _log1p(name: str, values: np.ndarray) -> np.ndarray:
     is_bad = ~(np.isfinite(values) & (values >= 0))
     if is_bad.any():
         raise ValueError(
-            f"{name} must be finite and >= 0, received {values[is_bad][0]} ({is_bad.sum()} such values)"
+            f"{name} must be finite and >= 0, received {values[is_bad][0]} ({is_bad.sum()} such "
+            "values)"
         )
     return np.log1p(values.astype(np.float64))

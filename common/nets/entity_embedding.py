@@ -15,7 +15,8 @@ def choose_embedding_dims(n_codes: int, *, largest: int = 16) -> int:
         n_codes: size of the embedding table, the slot for the unseen included.
         largest: the bound.
 
-    Source: Guo and Berkhahn take values between 1 and the number of levels less one; half is the common rule.
+    Source: Guo and Berkhahn take values between 1 and the number of levels less one; half is the
+        common rule.
     """
     return min(largest, max(1, n_codes // 2))
 
@@ -31,8 +32,9 @@ def build_entity_embedding(
 ) -> keras.Model:
     """Build an entity-embedding net for regression, untrained.
 
-    Every category is looked up in a table of its own; the vectors stand beside the numbers and go through dense
-    layers to one output. Rows that share a level share what is learnt about it, and like levels end up close together.
+    Every category is looked up in a table of its own; the vectors stand beside the numbers and go
+    through dense layers to one output. Rows that share a level share what is learnt about it, and
+    like levels end up close together.
 
     Args:
         n_codes: size of each category's table, as `count_codes` gives it.
@@ -43,13 +45,14 @@ def build_entity_embedding(
         largest_embedding: bound on a table's dimensions.
 
     Returns:
-        A model of {"codes": (B, len(n_codes)) int32, "numbers": (B, n_numbers) float32} -> (B,) float32.
+        A model of {"codes": (B, len(n_codes)) int32, "numbers": (B, n_numbers) float32} -> (B,)
+        float32.
 
     Raises:
         ValueError: a table has no codes, or there is no hidden layer.
 
-    Source: Guo and Berkhahn, "Entity Embeddings of Categorical Variables", 2016. Their two layers of 1000 and 500
-        ReLU units without dropout are arguments here.
+    Source: Guo and Berkhahn, "Entity Embeddings of Categorical Variables", 2016. Their two layers
+        of 1000 and 500 ReLU units without dropout are arguments here.
     """
     check_positive("number of hidden layers", len(hidden))
     codes = layers.Input((len(n_codes),), dtype="int32", name="codes")

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees: XGBoost and LightGBM behind one signature, with every source of chance fixed."""
+"""Gradient-boosted trees: XGBoost and LightGBM behind one signature, all chance fixed."""
 
 import lightgbm
 import numpy as np
@@ -21,12 +21,12 @@ def fit_xgboost(
     min_child_weight: float = 1.0,
     subsample: float = 1.0,
     colsample: float = 1.0,
-    weight: np.ndarray | None = None,
 ) -> Fitted:
     """Fit XGBoost on squared error.
 
     Args:
-        table: (N, D) numeric and category columns; the levels of a category column must be fixed beforehand.
+        table: (N, D) numeric and category columns; the levels of a category column must be fixed
+            beforehand.
         target: (N,).
         rounds: trees.
         learning_rate: shrinkage of each tree, > 0.
@@ -36,7 +36,6 @@ def fit_xgboost(
         min_child_weight: least rows in a leaf.
         subsample: share of rows for each tree, in (0, 1].
         colsample: share of columns for each tree, in (0, 1].
-        weight: (N,) row weights, or None.
 
     Returns:
         `predict` takes an (M, D) table with the same columns and returns (M,).
@@ -59,7 +58,7 @@ def fit_xgboost(
         "tree_method": "hist",
         "verbosity": 1,
     }
-    data = xgboost.DMatrix(table, target, weight=weight, enable_categorical=True, nthread=threads)
+    data = xgboost.DMatrix(table, target, enable_categorical=True, nthread=threads)
     booster = xgboost.train(params, data, num_boost_round=rounds)
 
     def predict(rows: pd.DataFrame) -> np.ndarray:
@@ -81,7 +80,6 @@ def fit_lightgbm(
     min_data_in_leaf: int = 20,
     subsample: float = 1.0,
     colsample: float = 1.0,
-    weight: np.ndarray | None = None,
 ) -> Fitted:
     """Fit LightGBM on squared error; arguments and result as in `fit_xgboost`.
 
@@ -96,7 +94,6 @@ def fit_lightgbm(
         min_data_in_leaf: least rows in a leaf.
         subsample: share of rows, drawn anew for every tree, in (0, 1].
         colsample: share of columns for each tree, in (0, 1].
-        weight: (N,) row weights, or None.
 
     Returns:
         `predict` takes an (M, D) table with the same columns and returns (M,).
@@ -122,7 +119,7 @@ def fit_lightgbm(
         "force_row_wise": True,
         "verbosity": -1,
     }
-    booster = lightgbm.train(params, lightgbm.Dataset(table, target, weight=weight), rounds)
+    booster = lightgbm.train(params, lightgbm.Dataset(table, target), rounds)
     n_leaves = sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"])
     columns = list(table.columns)
 

@@ -58,21 +58,24 @@ def cross_fit(
 ) -> CrossFitted:
     """Fit once per fold and predict the fold's held rows; predict the test rows too.
 
-    Fits run side by side through joblib, as the ambient `joblib.parallel_config` says. Workers return arrays; only this
-    process writes. Each fit gets its own seed, whatever the order in which they end.
+    Fits run side by side through joblib, as the ambient `joblib.parallel_config` says. Workers
+    return arrays; only this process writes. Each fit gets its own seed, whatever the order in which
+    they end.
 
     Args:
         fit: fits on given rows; must be picklable by cloudpickle.
         folds: row numbers into one frame of train and test rows.
         is_test: (n,) bool, the frame's test rows.
-        test_from: "folds": the mean over the folds' fits, for exchangeable folds. "refit": one more fit on all train
-            rows, for folds that differ from the test in time. "held": folds hold the test rows themselves.
+        test_from: "folds": the mean over the folds' fits, for exchangeable folds. "refit": one more
+            fit on all train rows, for folds that differ from the test in time. "held": folds hold
+            the test rows themselves.
         seed: of this model.
         keep: where finished fits are kept.
         name: for the log.
 
     Raises:
-        ValueError: a fit's prediction has another length than the rows it was asked for, or is not finite.
+        ValueError: a fit's prediction has another length than the rows it was asked for, or is not
+            finite.
     """
     check_folds(folds, n_rows=len(is_test))
     test_rows = np.flatnonzero(is_test)

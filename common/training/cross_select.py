@@ -16,12 +16,10 @@ class CrossSelected:
     Attributes:
         prediction: (n, ...) each row by the choice that was made without its group.
         choice: the choice made on all rows: for the test.
-        choices: one per group, in the order of the sorted groups.
     """
 
     prediction: np.ndarray
     choice: Any
-    choices: tuple[Any, ...]
 
 
 def cross_select(
@@ -34,9 +32,10 @@ def cross_select(
 ) -> CrossSelected:
     """Make a choice on all groups but one and apply it to that one, for each group in turn.
 
-    Whatever is chosen by looking at out-of-fold rows (blend weights, k, a factor, thresholds) looks better on them
-    than it is. Left-out groups are not looked at, so the pooled score of `prediction` carries no such bonus. It works
-    with a single time window, which a second set of folds would not.
+    Whatever is chosen by looking at out-of-fold rows (blend weights, k, a factor, thresholds) looks
+    better on them than it is. Left-out groups are not looked at, so the pooled score of
+    `prediction` carries no such bonus. It works with a single time window, which a second set of
+    folds would not.
 
     Args:
         choose: (parts (M, m, ...), target (m, ...)) -> the choice.
@@ -54,9 +53,8 @@ def cross_select(
     names, group = np.unique(groups, return_inverse=True)
     if len(names) < 2:
         raise ValueError(f"groups must hold two or more different values, received {len(names)}")
-    choices, prediction = [], np.full(parts.shape[1:], np.nan)
+    prediction = np.full(parts.shape[1:], np.nan)
     for k in range(len(names)):
         here = group == k
-        choices.append(choose(parts[:, ~here], target[~here]))
-        prediction[here] = apply(parts[:, here], choices[-1])
-    return CrossSelected(prediction, choose(parts, target), tuple(choices))
+        prediction[here] = apply(parts[:, here], choose(parts[:, ~here], target[~here]))
+    return CrossSelected(prediction, choose(parts, target))

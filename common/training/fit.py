@@ -14,8 +14,8 @@ def make_batches(
 ) -> tf.data.Dataset:
     """Feed shuffled batches, each gathered at once by its row numbers.
 
-    Gathering whole batches beats slicing rows and batching them again. Every epoch is shuffled anew; the last,
-    smaller batch is dropped where there are others.
+    Gathering whole batches beats slicing rows and batching them again. Every epoch is shuffled
+    anew; the last, smaller batch is dropped where there are others.
 
     Args:
         inputs: {name: (n, ...)}.
@@ -52,10 +52,9 @@ def fit_net(
     learning_rate: float,
     weight_decay: float,
     seed: int,
-    loss: str = "mse",
     warm_up: float = 0.2,
 ) -> None:
-    """Train a net in place: AdamW, a short linear warm-up, then a cosine down to zero.
+    """Train a net in place on squared error: AdamW, a linear warm-up, a cosine down to zero.
 
     The schedule is fixed beforehand, so no held-out row is needed to stop it.
 
@@ -68,10 +67,10 @@ def fit_net(
         learning_rate: the highest.
         weight_decay: of AdamW, as a share of the rate.
         seed: of the shuffling; weights have theirs from `seeds.set_all` before the net was built.
-        loss: a Keras loss.
         warm_up: share of all steps that the rate takes to rise, in [0, 1).
 
-    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the cosine without restarts.
+    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the cosine without
+        restarts.
     """
     check_positive("epochs", epochs)
     batches = make_batches(inputs, target, batch_size=batch_size, seed=seed)
@@ -83,8 +82,9 @@ def fit_net(
         warmup_target=learning_rate,
         warmup_steps=n_warm_up,
     )
-    # XLA made an embedding net 20 times slower on a CPU (about 1,000 against 22,000 rows/s): it is for GPUs.
+    # XLA made an embedding net 20 times slower on a CPU (about 1,000 against 22,000 rows/s): it is
+    # for GPUs.
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
-    model.compile(optimizer, loss, jit_compile=has_gpu)
+    model.compile(optimizer, "mse", jit_compile=has_gpu)
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0)  # They come shuffled.

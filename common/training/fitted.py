@@ -1,4 +1,4 @@
-"""What a fit gives. It stands apart from `fit.py` so that trees need not wait for TensorFlow's import."""
+"""What a fit gives; apart from `fit.py`, so that trees need not wait for TensorFlow's import."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model: `predict` takes what the fit was given more of, and returns (n, ...) predictions.
+    """A fitted model: `predict` takes what the fit was given more of, and returns (n, ...)
+    predictions.
 
     `n_parameters` counts what was learnt: weights of a net, leaves of trees, cells of a table.
     """

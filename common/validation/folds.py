@@ -1,7 +1,7 @@
 """Folds: which rows a model is fitted on and which are held out from it.
 
-Train and test rows share one frame, in which days may carry on from one to the other; a fold is two sets of
-row numbers in that frame.
+Train and test rows share one frame, in which days may carry on from one to the other; a fold is two
+sets of row numbers in that frame.
 """
 
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ def group_folds(
 ) -> list[Fold]:
     """Deal whole groups to folds, each of which holds the holdable rows of its groups.
 
-    The groups, in an order drawn by the seed, go one by one to the fold that holds the fewest rows so far, so no
-    two folds differ by more rows than the largest group has. Every train row that a fold does not hold is fitted
-    on, also those of its own groups that cannot be held: where the test is the end of each month, a month's
-    early days are known when its late days are forecast.
+    The groups, in an order drawn by the seed, go one by one to the fold that holds the fewest rows
+    so far, so no two folds differ by more rows than the largest group has. Every train row that a
+    fold does not hold is fitted on, also those of its own groups that cannot be held: where the
+    test is the end of each month, a month's early days are known when its late days are forecast.
 
     Args:
         groups: (n,) what the rows come in, for example months.
@@ -56,7 +56,8 @@ def group_folds(
     names, group_of = np.unique(groups[holdable], return_inverse=True)
     if not 2 <= n_folds <= len(names):
         raise ValueError(
-            f"n_folds must be in [2, {len(names)}], as {len(names)} groups have holdable rows, received {n_folds}"
+            f"n_folds must be in [2, {len(names)}], as {len(names)} groups have holdable rows, "
+            f"received {n_folds}"
         )
     sizes = np.bincount(group_of)
     fold_of_group = np.empty(len(names), dtype=np.int64)
@@ -82,8 +83,8 @@ def past_folds(times: np.ndarray, blocks: np.ndarray, *, is_train: np.ndarray) -
         is_train: (n,) bool, rows with a known target.
 
     Returns:
-        One fold per block, in the order of their numbers. Fit rows are the train rows strictly before the
-        block's first time, so blocks that overlap in time never see each other.
+        One fold per block, in the order of their numbers. Fit rows are the train rows strictly
+        before the block's first time, so blocks that overlap in time never see each other.
 
     Raises:
         ValueError: lengths differ, there is no block, or a block has no train row before it.
@@ -113,8 +114,8 @@ def check_folds(folds: Sequence[Fold], *, n_rows: int) -> None:
         n_rows: rows in the frame, > 0.
 
     Raises:
-        ValueError: there is no fold; fit or held rows are none, repeated or outside [0, n_rows); a fold fits on a
-            row that it holds; two folds hold the same row.
+        ValueError: there is no fold; fit or held rows are none, repeated or outside [0, n_rows); a
+            fold fits on a row that it holds; two folds hold the same row.
     """
     if len(folds) == 0:
         raise ValueError("folds must have at least one fold, received none")
@@ -140,6 +141,7 @@ def check_folds(folds: Sequence[Fold], *, n_rows: int) -> None:
         taken = fold.held_rows[holder[fold.held_rows] >= 0]
         if len(taken):
             raise ValueError(
-                f"a row must be held by one fold, received row {taken[0]} in folds {holder[taken[0]]} and {number}"
+                f"a row must be held by one fold, received row {taken[0]} in folds "
+                f"{holder[taken[0]]} and {number}"
             )
         holder[fold.held_rows] = number

@@ -1,4 +1,4 @@
-"""Leaks: rows and features that know what a forecast could not, and tests that are unlike their train rows."""
+"""Leaks: rows and features that know what a forecast could not, tests unlike their train rows."""
 
 from collections.abc import Callable, Sequence
 
@@ -27,20 +27,22 @@ def adversarial_validation(
 ) -> tuple[float, pd.Series]:
     """Measure how well a classifier tells train rows from test rows, and by which features.
 
-    0.5 means that it cannot, so that held-out train rows can stand for the test. A feature far above 0 in the
-    second answer differs between the two and may not carry over. Features that say the same share their part.
+    0.5 means that it cannot, so that held-out train rows can stand for the test. A feature far
+    above 0 in the second answer differs between the two and may not carry over. Features that say
+    the same share their part.
 
     Args:
         train_features: (n_train, D) numbers, NaN allowed.
         test_features: (n_test, D), the same columns.
         seed: draws the folds and the shuffles.
-        groups: (n_train + n_test,) rows that must stay together, train first: hours of one day share their
-            weather, and a classifier that saw some of them would merely recognise the day. None: rows are alone.
+        groups: (n_train + n_test,) rows that must stay together, train first: hours of one day
+            share their weather, and a classifier that saw some of them would merely recognise the
+            day. None: rows are alone.
         n_folds: >= 2; each must hold rows of both kinds.
 
     Returns:
-        The area under the ROC curve on held-out rows, mean over folds, and (D,) how much it falls when one column
-        is shuffled among the held-out rows, named, largest first.
+        The area under the ROC curve on held-out rows, mean over folds, and (D,) how much it falls
+        when one column is shuffled among the held-out rows, named, largest first.
 
     Raises:
         ValueError: columns or lengths differ, or a fold holds rows of one kind only.
@@ -108,37 +110,40 @@ def shuffled_target_scores(
     groups: np.ndarray | None = None,
     n_shuffles: int = 20,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Score a probe model, and the best constant, on targets that were shuffled so that nothing can be learnt.
+    """Score a probe model, and the best constant, on targets that were shuffled so that nothing can
+    be learnt.
 
-    On such targets a model on honest folds and features is at best as good as the best constant of the fit rows;
-    one that is better saw held-out targets. Features are made anew from each shuffled target, so that one made
-    from held-out targets gives itself away.
+    On such targets a model on honest folds and features is at best as good as the best constant of
+    the fit rows; one that is better saw held-out targets. Features are made anew from each shuffled
+    target, so that one made from held-out targets gives itself away.
 
-    The probe's answer is taken a tenth of the way from the constant. On noise every model is worse than the
-    constant by what it overfits, and would hide as large a leak; a short step costs the square of its length,
-    while what a leak gains shrinks only with the length.
+    The probe's answer is taken a tenth of the way from the constant. On noise every model is worse
+    than the constant by what it overfits, and would hide as large a leak; a short step costs the
+    square of its length, while what a leak gains shrinks only with the length.
 
-    Folds that split what belongs together need `groups`: shuffled row by row, the hours of a day or the copies of a
-    picture are no more alike in their targets than strangers, and a probe gains nothing from having seen one of
-    them. So whole groups exchange their targets. Within a group they are shuffled as well: else what is the same
-    in every group, such as the hour of a day, would truly predict and raise a false alarm.
+    Folds that split what belongs together need `groups`: shuffled row by row, the hours of a day or
+    the copies of a picture are no more alike in their targets than strangers, and a probe gains
+    nothing from having seen one of them. So whole groups exchange their targets. Within a group
+    they are shuffled as well: else what is the same in every group, such as the hour of a day,
+    would truly predict and raise a false alarm.
 
     Args:
-        probe: (features of fit rows, their target, features of held rows) -> prediction of held rows. It should
-            fit in well under a second and aim at the metric (on the log scale for RMSLE). A leak that this
-            model cannot use passes unseen.
-        make_features: (n, ...) target -> (n, D) features of all rows, by the same code as in the real run.
+        probe: (features of fit rows, their target, features of held rows) -> prediction of held
+            rows. It should fit in well under a second and aim at the metric (on the log scale for
+            RMSLE). A leak that this model cannot use passes unseen.
+        make_features: (n, ...) target -> (n, D) features of all rows, by the same code as in the
+            real run.
         target: (n, ...), any value in rows that no fold uses.
         folds: row numbers in [0, n).
         metric: with a best constant.
         seed: draws the shuffles.
-        groups: (n,) rows that are alike in the target. None: rows are alone. A group of another size takes as many
-            of the targets as it needs, some of them twice if they are too few.
+        groups: (n,) rows that are alike in the target. None: rows are alone. A group of another
+            size takes as many of the targets as it needs, some of them twice if they are too few.
         n_shuffles: >= 2.
 
     Returns:
-        (n_shuffles,) scores of the step towards the probe and (n_shuffles,) of the constant, each pooled over all
-        held rows; for `is_leaky`.
+        (n_shuffles,) scores of the step towards the probe and (n_shuffles,) of the constant, each
+        pooled over all held rows; for `is_leaky`.
 
     Raises:
         ValueError: the metric has no best constant, or lengths differ.
@@ -171,8 +176,9 @@ def is_leaky(
 ) -> bool:
     """Tell whether a probe beats the best constant on shuffled targets by more than chance.
 
-    Shuffles are drawn independently, so the mean of the paired gains has the usual standard error; the alarm
-    goes off above 3 of them, which chance alone does less than once in 250 times with 20 shuffles.
+    Shuffles are drawn independently, so the mean of the paired gains has the usual standard error;
+    the alarm goes off above 3 of them, which chance alone does less than once in 250 times with 20
+    shuffles.
 
     Args:
         probe_scores: (n_shuffles,), n_shuffles >= 2.

@@ -8,6 +8,8 @@ from scipy import stats
 from common.checks import check_positive, check_shape
 from common.contract import Metric, OutOfFold
 
+THIN_HELD, THIN_SHARE = 10, 0.05
+
 
 class Difference(NamedTuple):
     """A difference of two scores with its interval and the two-sided p of there being none."""
@@ -16,6 +18,14 @@ class Difference(NamedTuple):
     low: float
     high: float
     p: float
+
+
+class Thin(NamedTuple):
+    """A sort of group that the test has many of and the held-out rows hardly any."""
+
+    stratum: str
+    n_held: int
+    n_test: int
 
 
 class Expected(NamedTuple):
@@ -38,24 +48,27 @@ def expected_score(
 ) -> Expected:
     """Give the interval in which the score on the test should lie.
 
-    The held-out rows are a sample, and so is the test; the interval allows for both. Each resample draws as many
-    groups as were held out, with replacement, which is what another sample of held-out rows might have been; from
-    these it draws as many groups as the test has, and scores their rows. Groups are drawn whole, because rows of
-    one day or store share their errors: as many rows tell less than they seem to.
+    The held-out rows are a sample, and so is the test; the interval allows for both. Each resample
+    draws as many groups as were held out, with replacement, which is what another sample of
+    held-out rows might have been; from these it draws as many groups as the test has, and scores
+    their rows. Groups are drawn whole, because rows of one day or store share their errors: as many
+    rows tell less than they seem to.
 
-    Where the test has more of some sort of group (holidays, storms) than the held-out rows, both draws are made sort by
-    sort, in the test's numbers: post-stratification. What no stratum tells apart (another season, a refit on more
-    rows) it cannot know. It is still somewhat narrow: in simulated worlds of
-    normal errors alike within days, the 95 % interval of a root mean square held the test score 90 % of the time
-    with 10 days and 91 to 94 % with 24 to 144; with heavy tails (Student's t, 6 degrees of freedom) 84 to 91 %.
-    Drawing rows instead of days came to 55 to 74 %.
+    Where the test has more of some sort of group (holidays, storms) than the held-out rows, both
+    draws are made sort by sort, in the test's numbers: post-stratification. What no stratum tells
+    apart (another season, a refit on more rows) it cannot know. It is still somewhat narrow: in
+    simulated worlds of normal errors alike within days, the 95 % interval of a root mean square
+    held the test score 90 % of the time with 10 days and 91 to 94 % with 24 to 144; with heavy
+    tails (Student's t, 6 degrees of freedom) 84 to 91 %. Drawing rows instead of days came to 55 to
+    74 %.
 
     Args:
         oof: held-out rows, at least 2 groups (or rows, where group is None).
         metric: scored on all rows of a resample together.
         n_test_rows: rows of the test, > 0; taken to come in groups of the same mean size.
         seed: draws the resamples.
-        test_stratum: (n_test_rows,) the sort of each test row; one that no held-out row has is drawn from all.
+        test_stratum: (n_test_rows,) the sort of each test row; one that no held-out row has is
+            drawn from all.
         n_resamples: >= 1.
         level: in (0, 1).
 
@@ -63,14 +76,15 @@ def expected_score(
         The median of the resamples, low and high end.
 
     Raises:
-        ValueError: n_test_rows is not positive, there are fewer than 2 groups, only one side has strata, or a group
-            belongs to several.
+        ValueError: n_test_rows is not positive, there are fewer than 2 groups, only one side has
+            strata, or a group belongs to several.
 
     Cost: n_resamples metrics on about n_test_rows rows each.
 
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Hesterberg, "What Teachers Should Know
-    About the Bootstrap", 2015 (expanded percentile interval); Holt and Smith, "Post Stratification", 1979. The second
-    draw, of the test, is our addition.
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Hesterberg, "What
+        Teachers Should Know
+    About the Bootstrap", 2015 (expanded percentile interval); Holt and Smith, "Post
+    Stratification", 1979. The second draw, of the test, is our addition.
     """
     check_positive("n_test_rows", n_test_rows)
     groups = _Groups(oof)
@@ -78,11 +92,35 @@ def expected_score(
     rng = np.random.default_rng(seed)
     scores = np.empty(n_resamples)
     for resample in range(n_resamples):
-        drawn = [rng.choice(rng.choice(pool, len(pool)), n_drawn) for pool, n_drawn in plan]
+        drawn = [rng.choice(rng.choice(pool, len(pool)), n_drawn) for _, pool, n_drawn in plan]
         rows = groups.rows(np.concatenate(drawn))
         scores[resample] = metric(oof.target[rows], oof.prediction[rows])
     tail = _tail(level, groups.n)
     return Expected(*map(float, np.quantile(scores, [0.5, tail, 1 - tail])))
+
+
+def find_thin_strata(oof: OutOfFold, test_stratum: np.ndarray) -> tuple[Thin, ...]:
+    """Name the sorts of group that the interval of `expected_score` cannot answer for.
+
+    Where hardly any such group was held out, their spread says nothing about what others may bring.
+
+    Args:
+        oof: held-out rows with their strata.
+        test_stratum: (n_test,) the sort of each test row.
+
+    Returns:
+        The strata with fewer than 10 held groups and at least one in twenty of the test's.
+    """
+    groups = _Groups(oof)
+    plan = _plan_draws(oof, groups, len(test_stratum), test_stratum)
+    n_test = sum(n_drawn for _, _, n_drawn in plan)
+    names, counts = np.unique(groups.constant(np.asarray(oof.stratum)), return_counts=True)
+    n_held = dict(zip(names.astype(str).tolist(), counts.tolist(), strict=True))
+    return tuple(
+        Thin(name, n_held.get(name, 0), n_drawn)
+        for name, _, n_drawn in plan
+        if n_held.get(name, 0) < THIN_HELD and n_drawn >= THIN_SHARE * n_test
+    )
 
 
 def paired_difference(
@@ -100,13 +138,15 @@ def paired_difference(
         n_resamples: >= 1; p can be no less than about 2 / n_resamples.
 
     Returns:
-        The score of a minus that of b, its 95 % interval, and p: twice the share of resamples on the rarer side
-        of zero, made larger as the interval is made wider where groups are few.
+        The score of a minus that of b, its 95 % interval, and p: twice the share of resamples on
+        the rarer side of zero, made larger as the interval is made wider where groups are few.
 
     Raises:
-        ValueError: ids repeat or differ, targets or groups differ, or there are fewer than 2 groups.
+        ValueError: ids repeat or differ, targets or groups differ, or there are fewer than 2
+            groups.
 
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; widened after Hesterberg, as above.
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; widened after
+        Hesterberg, as above.
     """
     a, b = _by_id(a), _by_id(b)
     for name in ("ids", "target", "group"):
@@ -133,13 +173,13 @@ def paired_difference(
 def nadeau_bengio(differences: np.ndarray, *, test_over_train: float) -> Difference:
     """Compare two variants by their scores on folds, with the corrected resampled t-test.
 
-    Fits of different folds share most of their rows, so their scores vary less than those of independent
-    experiments would, and the plain t-test finds differences where there are none. The correction adds
-    n_test / n_train to the 1 / n_folds of the variance.
+    Fits of different folds share most of their rows, so their scores vary less than those of
+    independent experiments would, and the plain t-test finds differences where there are none. The
+    correction adds n_test / n_train to the 1 / n_folds of the variance.
 
     Args:
-        differences: (n_folds,) score of one variant minus the other on each fold, n_folds >= 2. Runs with other
-            seeds on the same folds are no new folds: average them first.
+        differences: (n_folds,) score of one variant minus the other on each fold, n_folds >= 2.
+            Runs with other seeds on the same folds are no new folds: average them first.
         test_over_train: held rows over fit rows of a fold, > 0.
 
     Returns:
@@ -164,10 +204,11 @@ def nadeau_bengio(differences: np.ndarray, *, test_over_train: float) -> Differe
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """Correct p-values of several comparisons so that any false find among them stays below the level.
+    """Correct p-values of several comparisons so that any false find among them stays below the
+    level.
 
-    The smallest is multiplied by their number m, the next by m - 1, and so on; none becomes smaller than the one
-    before it.
+    The smallest is multiplied by their number m, the next by m - 1, and so on; none becomes smaller
+    than the one before it.
 
     Args:
         p_values: (m,) in [0, 1].
@@ -186,8 +227,8 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 def _plan_draws(
     oof: OutOfFold, groups: "_Groups", n_test_rows: int, test_stratum: np.ndarray | None
-) -> list[tuple[np.ndarray, int]]:
-    """List, for each stratum of the test, the held-out groups like it and how many such groups the test has."""
+) -> list[tuple[str, np.ndarray, int]]:
+    """List, for each stratum of the test, the held-out groups like it and how many it has."""
     if (oof.stratum is None) != (test_stratum is None):
         raise ValueError(
             "strata must be given for both held-out and test rows, received one of them"
@@ -202,15 +243,15 @@ def _plan_draws(
     for name, n_rows in zip(*np.unique(test_stratum, return_counts=True), strict=True):
         pool = np.flatnonzero(stratum == name)
         pool = pool if len(pool) else np.arange(groups.n)
-        plan.append((pool, max(1, round(n_rows / groups.sizes[pool].mean()))))
+        plan.append((str(name), pool, max(1, round(n_rows / groups.sizes[pool].mean()))))
     return plan
 
 
 def _tail(level: float, n_groups: int) -> float:
     """Give the quantile at which an expanded percentile interval ends.
 
-    A bootstrap of few groups varies too little, by n / (n - 1), and takes its spread for exact where Student's t
-    does not: so the interval goes further out than (1 - level) / 2.
+    A bootstrap of few groups varies too little, by n / (n - 1), and takes its spread for exact
+    where Student's t does not: so the interval goes further out than (1 - level) / 2.
     """
     reach = stats.t.ppf((1 + level) / 2, n_groups - 1) * np.sqrt(n_groups / (n_groups - 1))
     return float(stats.norm.sf(reach))
@@ -236,10 +277,11 @@ class _Groups:
         return of_group
 
     def rows(self, drawn: np.ndarray) -> np.ndarray:
-        """List the rows of the drawn groups, one group after another, as often as each was drawn."""
+        """List the rows of the drawn groups, each as often as it was drawn."""
         sizes = self.sizes[drawn]
         ends = np.cumsum(sizes)
-        # A run of consecutive places per drawn group, all runs at once: a loop over groups is far slower.
+        # A run of consecutive places per drawn group, all runs at once: a loop over groups is far
+        # slower.
         return self._order[
             np.arange(ends[-1]) + np.repeat(self._starts[drawn] - ends + sizes, sizes)
         ]

@@ -1,6 +1,9 @@
 """The models: each fits log(1 + count) on given rows and predicts it for others.
 
-A squared error on that scale is the competition's RMSLE. All have one signature, so that `cross_fit` can run any.
+A squared error on that scale is the competition's RMSLE. All have one signature, so that
+`cross_fit` can run any: (features (n, D), counts (n rows with Kaggle's count columns, NaN in the
+test), config, fit_rows (m,) int, seed) -> Fitted, whose `predict` takes row numbers and returns
+log(1 + count), (rows,).
 """
 
 from collections.abc import Callable
@@ -31,7 +34,7 @@ TREE_COLUMNS = [
     "windspeed",
     "recent_weather",
     "next_weather",
-    "rain_share",
+    "storm",
 ]
 CATEGORIES = ["hour", "weekday", "month", "hour_of_week", "hour_kind", "day_kind"]
 NUMBERS = [
@@ -47,7 +50,7 @@ NUMBERS = [
     "recent_weather",
     "next_weather",
     "rain_share",
-    "rain_hours",
+    "storm",
 ]
 
 
@@ -105,7 +108,7 @@ def fit_trees(
 def fit_casual_registered(
     features: pd.DataFrame, counts: pd.DataFrame, config: Config, fit_rows: np.ndarray, seed: int
 ) -> Fitted:
-    """Model the two sorts of riders apart, since leisure and commuting have other clocks, and add them up."""
+    """Model casual and registered riders apart, whose clocks differ, and add them up."""
     parts = [
         fit_trees(features, counts, config, fit_rows, derive(seed, column), column=column)
         for column in ("casual", "registered")
@@ -120,7 +123,7 @@ def fit_casual_registered(
 def fit_embedding(
     features: pd.DataFrame, counts: pd.DataFrame, config: Config, fit_rows: np.ndarray, seed: int
 ) -> Fitted:
-    """Fit entity-embedding nets and take the mean of their answers; levels and scales are those of the fit rows."""
+    """Fit entity-embedding nets and average them; levels and scales are the fit rows' own."""
     # TensorFlow takes seconds to import, in every worker; all other models do without it.
     from common.nets.entity_embedding import build_entity_embedding
     from common.training.fit import fit_net

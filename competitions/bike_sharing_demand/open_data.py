@@ -1,8 +1,9 @@
 """The real hours of 2011, out of a Python package, in Kaggle's own form.
 
-The teaching package ISLP carries the Capital Bikeshare hours of 2011 that both it and Kaggle took from Fanaee-T and
-Gama, "Event Labeling Combining Ensemble Detectors and Background Knowledge", 2013, with weather scaled to [0, 1].
-Scaled back, all columns equal Kaggle's; the same 115 hours, in which nothing was rented, are missing on both sides.
+The teaching package ISLP carries the Capital Bikeshare hours of 2011 that both it and Kaggle took
+from Fanaee-T and Gama, "Event Labeling Combining Ensemble Detectors and Background Knowledge",
+2013, with weather scaled to [0, 1]. Scaled back, all columns equal Kaggle's; the same 115 hours, in
+which nothing was rented, are missing on both sides.
 """
 
 import io
@@ -35,18 +36,20 @@ def write_open_data(packages: Path, raw: Path) -> pd.DataFrame:
         InputError: the wheel is missing or not the pinned one.
     """
     table = pd.read_csv(io.BytesIO(load_member(packages, WHEEL, "ISLP/data/Bikeshare.csv")))
-    hours = convert(table)
+    hours = make_hours(table)
     return write_parts(hours, hours["datetime"].dt.day.to_numpy() >= KAGGLE_FIRST_TEST_DAY, raw)
 
 
-def convert(table: pd.DataFrame) -> pd.DataFrame:
+def make_hours(table: pd.DataFrame) -> pd.DataFrame:
     """Turn the package's columns back into Kaggle's, units included.
 
     Args:
-        table: `Bikeshare.csv`; day of the year from 1, hour, weather scaled to [0, 1] by its maximum.
+        table: `Bikeshare.csv`; day of the year from 1, hour, weather scaled to [0, 1] by its
+            maximum.
 
     Returns:
-        Kaggle's train columns: temperatures in degrees Celsius, humidity in %, wind speed as in Kaggle's file.
+        Kaggle's train columns: temperatures in degrees Celsius, humidity in %, wind speed as in
+        Kaggle's file.
     """
     start = pd.Timestamp("2011-01-01")
     hour = pd.to_timedelta(table["hr"].astype(int), unit="h")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from common.checks import InputError
 from common.contract import LeakCheck, Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
 from common.ensemble.blend import nonnegative_weights, weighted_mean
@@ -22,15 +23,35 @@ WEEK = 6  # days; a month's 19 train days make three blocks, the last one a day 
 
 
 def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
-    # 1. Read: the test's days lie between the train's, and its weather is given, so both are one frame.
+    """Go the whole road, from raw files to a submission.
+
+    Args:
+        config: a variant's settings.
+        raw: the competition's files.
+        work: where finished fits are kept.
+        seed: of everything drawn.
+
+    Returns:
+        The outcome; its groups are days.
+
+    Raises:
+        InputError: a file or a setting is not as it must be.
+    """
+    # 1. Read: the test's days lie between the train's, and its weather is given, so both are one
+    # frame.
     hours, is_test = load_hours(raw)
     features = make_features(hours)
 
-    # 2. Folds: whole days, a week at a time, as the test comes. They depend on seed and data, never on the model.
+    if not config.models or not set(config.models) <= set(FITS):
+        received = ", ".join(config.models) or "none"
+        raise InputError(f"models must be some of {', '.join(FITS)}, received {received}")
+
+    # 2. Folds: whole days, a week at a time, as the test comes. They depend on seed and data, never
+    # on the model.
     folds = make_folds(config, hours, is_test, derive(seed, "folds"))
 
-    # 3. Fit every model on every fold; the test gets a fit on all train rows, but month by month where only the past
-    #    may be used.
+    # 3. Fit every model on every fold; the test gets a fit on all train rows, but month by month
+    # where only the past may be used.
     store = FoldStore(work, raw, code=Path(__file__).parent)
     fitted = [
         cross_fit(
@@ -45,8 +66,8 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         for name in config.models
     ]
 
-    # 4. Blend on the log scale, where the metric is a root mean square: weights that are learnt without a month
-    #    blend that month, so the score owes nothing to rows that chose.
+    # 4. Blend on the log scale, where the metric is a root mean square: weights that are learnt
+    # without a month blend that month, so the score owes nothing to rows that chose.
     logs = np.stack([part.prediction for part in fitted])  # (M, n)
     is_held = (fitted[0].fold >= 0) & ~is_test
     months = hours["datetime"].dt.strftime("%Y-%m").to_numpy()
@@ -60,7 +81,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
 
     # 5. Hand over on the competition's own scale.
     names = hours["datetime"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    strata = make_strata(features)
+    strata = make_strata(hours, features)
     oof = OutOfFold(
         ids=names[is_held].to_numpy(),
         fold=fitted[0].fold[is_held],
@@ -84,10 +105,11 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
 def make_folds(config: Config, hours: pd.DataFrame, is_test: np.ndarray, seed: int) -> list[Fold]:
     """Deal rows to folds, as `config.folds` says.
 
-    "weeks": every train day is held once, in blocks of about a week, the same week of both years together: the test's
-    weeks (Thanksgiving, Christmas) are in no year's train days either. "late_days": only the last six train days
-    of each month are held. "past": these days, and the test's, month by month, each from what lies before. "random_hours":
-    hours one by one, so that their neighbours give them away: a diagnostic.
+    "weeks": every train day is held once, in blocks of about a week, the same week of both years
+    together: the test's weeks (Thanksgiving, Christmas) are in no year's train days either.
+    "late_days": only the last six train days of each month are held. "past": these days, and the
+    test's, month by month, each from what lies before. "random_hours": hours one by one, so that
+    their neighbours give them away: a diagnostic.
     """
     time = hours["datetime"].dt
     day, month = time.day.to_numpy(), (12 * time.year + time.month).to_numpy()
@@ -105,7 +127,7 @@ def make_folds(config: Config, hours: pd.DataFrame, is_test: np.ndarray, seed: i
         case "past":
             blocks = np.where(is_test, 2 * month + 1, np.where(is_late, 2 * month, -1))
             return past_folds(hours["datetime"].to_numpy(), blocks, is_train=~is_test)
-    raise ValueError(
+    raise InputError(
         f"folds must be weeks, late_days, past or random_hours, received {config.folds}"
     )
 
@@ -126,40 +148,35 @@ def make_leak_check(config: Config, raw: Path, seed: int) -> LeakCheck:
 
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:
-    """Draw the worst days, and where in the day the errors lie."""
+    """Draw the worst days, and where in the day and in which sort of day the errors lie."""
     from matplotlib.figure import Figure
 
     oof = outcome.oof
-    rows = pd.DataFrame({"time": pd.to_datetime(oof.ids), "day": oof.group, "stratum": oof.stratum})
+    rows = pd.DataFrame({"time": pd.to_datetime(oof.ids), "day": oof.group, "sort": oof.stratum})
     rows["count"], rows["prediction"] = oof.target, oof.prediction
-    rows["error"] = np.log1p(oof.prediction) - np.log1p(oof.target)
-    worst = (rows["error"] ** 2).groupby(rows["day"]).mean().nlargest(8).index
+    rows["error"] = (np.log1p(oof.prediction) - np.log1p(oof.target)) ** 2
+    worst = rows.groupby("day")["error"].mean().nlargest(8).index
     figure = Figure(figsize=(12, 6), layout="constrained")
-    for axes, day in zip(figure.subplots(2, 4).flat, worst, strict=False):
+    panels = figure.subplots(2, 4, sharex=True, sharey=True)
+    for axes, day in zip(panels.flat, worst, strict=False):
         shown = rows[rows["day"] == day]
         axes.plot(shown["time"].dt.hour, shown["count"], "k.-", label="true")
-        axes.plot(shown["time"].dt.hour, shown["prediction"], "r.-", label="predicted")
-        axes.set(
-            title=f"{day} ({shown['stratum'].iloc[0]})",
-            yscale="symlog",
-            xlabel="hour",
-            ylabel="rentals",
-        )
-    figure.axes[0].legend()
+        axes.plot(shown["time"].dt.hour, shown["prediction"], "r.-", label="out of fold")
+        axes.set(title=f"{day} ({shown['sort'].iloc[0]})", yscale="symlog", xticks=range(0, 24, 6))
+    figure.supxlabel("hour")
+    figure.supylabel("rentals")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     figure.savefig(out / "worst_days.png", dpi=100)
 
     figure = Figure(figsize=(12, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    by_hour = (rows["error"] ** 2).groupby(rows["time"].dt.hour).mean() ** 0.5
-    by_stratum = (rows["error"] ** 2).groupby(rows["stratum"]).mean() ** 0.5
+    left, right = figure.subplots(1, 2, sharey=True)
+    by_hour = rows.groupby(rows["time"].dt.hour)["error"].mean() ** 0.5
+    by_sort = rows.groupby("sort")["error"].mean().sort_values() ** 0.5
+    n_days = rows.groupby("sort")["day"].nunique()
     left.bar(by_hour.index, by_hour)
-    left.set(
-        xlabel="hour",
-        ylabel="RMSLE, out of fold",
-        title="Nights have few rentals and large relative errors",
-    )
-    right.bar(by_stratum.index, by_stratum)
-    right.set(xlabel="sort of day", title="Holidays and storms are what is hard")
+    left.set(xlabel="hour", ylabel="RMSLE, out of fold", title="by hour")
+    right.bar([f"{name}\n{n_days[name]} days" for name in by_sort.index], by_sort)
+    right.set(title="by sort of day")
     figure.savefig(out / "errors.png", dpi=100)
 
 

@@ -1,4 +1,4 @@
-"""Writes made-up hours in Kaggle's form: commuting peaks, warm weekends, good and bad days; or nothing to learn."""
+"""Writes made-up hours in Kaggle's form, with commuters, weather and moods, or without any."""
 
 from pathlib import Path
 

@@ -1,7 +1,10 @@
 """A home folder for a test, with made-up data in it, and tiny runs of any competition."""
 
 import hashlib
+import io
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -35,3 +38,28 @@ def list_files(root: Path) -> dict[str, str]:
         for path in root.rglob("*")
         if path.is_file()
     }
+
+
+def make_console() -> Console:
+    """A console that is written to memory, wide enough that no line is broken."""
+    return Console(file=io.StringIO(), width=400)
+
+
+def load_told(console: Console) -> str:
+    """Everything that was printed on a console of `make_console`."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def add_kind(home: Home, name: str, kind: str) -> Path:
+    """Lay the made-up files down as another kind of data; returns its folder."""
+    raw = home.raw(name, kind)
+    shutil.copytree(home.raw(name, "sample"), raw)
+    return raw
+
+
+def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Change a raw file, which is read-only."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(change(data))

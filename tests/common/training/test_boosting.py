@@ -112,25 +112,6 @@ def test_equal_seeds_give_bit_equal_trees_and_another_seed_others(fit):
 
 
 @both
-def test_a_row_of_weight_two_counts_as_two_rows(fit):
-    """LightGBM's least rows in a leaf are rows all the same, and guessed from the weight, so few rounds are safe."""
-    table, target = make_rows()
-    table = table[["hour", "temp"]]
-    twice = np.arange(len(target)) % 3 == 0
-
-    options = {"rounds": 3} | ({} if fit is fit_deep else {"min_data_in_leaf": 1})
-
-    weighted = fit(table, target, weight=1.0 + twice, **options)
-    doubled = fit(
-        pd.concat([table, table[twice]]), np.concatenate([target, target[twice]]), **options
-    )
-    plain = fit(table, target, **options)
-
-    np.testing.assert_allclose(weighted.predict(table), doubled.predict(table), rtol=0, atol=1e-4)
-    assert np.abs(weighted.predict(table) - plain.predict(table)).max() > 0.01
-
-
-@both
 def test_a_category_is_no_number_so_the_order_of_its_levels_does_not_matter(fit):
     table, target = make_rows(2000)
     other = table.assign(city=table["city"].cat.reorder_categories(list("dafbec")))

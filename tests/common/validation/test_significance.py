@@ -7,6 +7,7 @@ from scipy import stats
 from common.contract import Metric, OutOfFold
 from common.validation.significance import (
     expected_score,
+    find_thin_strata,
     holm,
     nadeau_bengio,
     paired_difference,
@@ -118,6 +119,18 @@ def test_a_stratum_that_was_never_held_out_is_drawn_from_all_groups():
     )
 
     assert unknown == known
+
+
+def test_strata_that_were_hardly_held_out_are_named():
+    """40 days of 5 rows, 4 of them holidays: 4 is few, and 20 of 40 test days are holidays, 1 of 41 is not many."""
+    day = np.repeat(np.arange(40), 5)
+    oof = replace(make_oof(np.ones(200), day), stratum=np.where(day >= 36, "holiday", "plain"))
+
+    many = find_thin_strata(oof, np.repeat(["holiday", "plain"], 100))
+    few = find_thin_strata(oof, np.repeat(["holiday", "plain"], [5, 200]))
+    unknown = find_thin_strata(oof, np.repeat(["plain", "storm"], 100))
+
+    assert many == (("holiday", 4, 20),) and few == () and unknown == (("storm", 0, 20),)
 
 
 def test_interval_errors():

@@ -1,0 +1,671 @@
+"""What Bike Sharing Demand alone promises: calendar, weather, folds, open data, split and fits."""
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.checks import InputError
+from common.data.paths import Home
+from common.data.tables import load_table
+from common.training.fitted import Fitted
+from common.validation.folds import check_folds
+from common.validation.leaks import adversarial_validation, find_duplicated_rows
+from competitions.bike_sharing_demand import fits, open_data
+from competitions.bike_sharing_demand.competition import COUNTS, GIVEN, VARIANTS, Config
+from competitions.bike_sharing_demand.features import (
+    load_hours,
+    make_calendar,
+    make_design,
+    make_features,
+    make_strata,
+    make_weather,
+)
+from competitions.bike_sharing_demand.pipeline import make_folds
+from competitions.bike_sharing_demand.sample import TRAIN_HOURS_A_MONTH, write_sample
+from competitions.bike_sharing_demand.split import write_parts, write_split
+
+PACKAGES = Home(Path(__file__).parents[2]).packages
+# sha256 of the 2011 lines of Kaggle's own files, whole numbers written without ".0".
+KAGGLE_2011 = {
+    "train.csv": "8bf2bb198474ad1f291acac5f7797fca98c334af8336fd107bfa681ee44b084c",
+    "test.csv": "1ff94be110d4c1836a330c303eb4b92ee90b0fc5d4c56cc72fd76bee54eff8fc",
+}
+# Kaggle's column `holiday`: federal holidays observed on weekdays, and Emancipation Day.
+HOLIDAYS = (
+    *("2011-01-17", "2011-02-21", "2011-04-15", "2011-05-30", "2011-07-04", "2011-09-05"),
+    *("2011-10-10", "2011-11-11", "2011-11-24", "2011-12-26"),
+    *("2012-01-02", "2012-01-16", "2012-02-20", "2012-04-16", "2012-05-28", "2012-07-04"),
+    *("2012-09-03", "2012-10-08", "2012-11-12", "2012-11-22", "2012-12-25"),
+)
+TINY = Config(n_folds=2, rounds=20, epochs=1, n_nets=1)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Four made-up months."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hours(raw):
+    return load_hours(raw)[0]
+
+
+@pytest.fixture(scope="module")
+def years(tmp_path_factory):
+    """Two made-up years, as long as Kaggle's: (hours, is_test)."""
+    folder = tmp_path_factory.mktemp("years")
+    write_sample(folder, 0, n_rows=24 * TRAIN_HOURS_A_MONTH)
+    return load_hours(folder)
+
+
+def find_moved(before: pd.DataFrame, after: pd.DataFrame) -> set[int]:
+    return set(np.flatnonzero((before != after).any(axis=1)))
+
+
+# Laws
+
+
+def test_no_count_moves_a_feature(hours):
+    rng = np.random.default_rng(1)
+    altered = hours.assign(**{name: rng.permutation(hours[name]) * 7 + 1 for name in COUNTS})
+    assert not altered[list(COUNTS)].equals(hours[list(COUNTS)])
+    features = make_features(hours)
+    for other in (altered, hours.drop(columns=list(COUNTS))):
+        again = make_features(other)
+        pd.testing.assert_frame_equal(again, features, check_exact=True)
+        assert make_design(again).tobytes() == make_design(features).tobytes()
+        assert make_strata(other, again).tolist() == make_strata(hours, features).tolist()
+
+
+@pytest.mark.parametrize("row", [0, 300, 1003, -1])
+def test_weather_moves_its_day_and_the_hours_near_it_only(hours, row):
+    """An hour of storm is in its day's share of rain and in the four hours on either side."""
+    row %= len(hours)
+    dry = hours.assign(weather=1, windspeed=10.0)
+    wet = dry.copy()
+    wet.loc[row, ["weather", "temp", "humidity", "windspeed"]] = 4, 35.0, 99, 50.0
+    before, after = make_features(dry), make_features(wet)
+    time = hours["datetime"]
+    same_day = time.dt.normalize() == time[row].normalize()
+    near = (time - time[row]).abs() <= pd.Timedelta("4h")
+    assert find_moved(before, after) == set(np.flatnonzero(same_day | near))
+    alone = ["weather", "temp", "heat", "humidity", "windspeed"]
+    assert find_moved(before[alone], after[alone]) == {row}
+    design = make_design(before) != make_design(after)
+    assert set(np.flatnonzero(design.any(axis=1))) == set(np.flatnonzero(same_day | near))
+
+
+def test_features_do_not_depend_on_which_rows_are_the_test(hours, tmp_path):
+    """The same hours cut into train and test in another way: every other day."""
+    whole = hours.assign(casual=1, registered=2, count=3)
+    frames = []
+    for name, is_test in (
+        ("kaggle", (whole["datetime"].dt.day >= 20).to_numpy()),
+        ("odd", (whole["datetime"].dt.day % 2 == 1).to_numpy()),
+    ):
+        (tmp_path / name).mkdir()
+        write_parts(whole, is_test, tmp_path / name)
+        loaded, found = load_hours(tmp_path / name)
+        assert found.tolist() == is_test.tolist()
+        frames.append(make_features(loaded))
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+
+
+# Calendar
+
+
+@pytest.fixture(scope="module")
+def years_of_hours():
+    """Every hour of 2011 and 2012, with Kaggle's holidays."""
+    time = pd.Series(pd.date_range("2011-01-01", "2012-12-31 23:00", freq="h"))
+    holiday = time.dt.strftime("%Y-%m-%d").isin(HOLIDAYS)
+    working = (time.dt.day_of_week < 5) & ~holiday
+    return pd.DataFrame({"datetime": time, "holiday": holiday * 1, "workingday": working * 1})
+
+
+@pytest.fixture(scope="module")
+def calendar(years_of_hours):
+    """The features of these hours, indexed by hour."""
+    return make_calendar(years_of_hours).set_index(years_of_hours["datetime"])
+
+
+def test_people_are_away_around_thanksgiving_christmas_new_year_and_on_july_4(years_of_hours):
+    """Nothing but these days is of that sort, where it never rains."""
+    away = ["2011-01-01", "2011-07-04", "2012-01-01", "2012-07-04"]
+    away += ["2011-11-24", "2011-11-25", "2011-11-26", "2011-11-27"]
+    away += ["2012-11-22", "2012-11-23", "2012-11-24", "2012-11-25"]
+    away += [f"{year}-12-{day}" for year in (2011, 2012) for day in range(23, 32)]
+    dry = make_calendar(years_of_hours).assign(rain_share=0.0)
+    strata = pd.Series(make_strata(years_of_hours, dry))
+    days = strata.groupby(years_of_hours["datetime"].dt.strftime("%Y-%m-%d"))
+    assert days.nunique().eq(1).all()
+    assert sorted(away) == days.first().index[days.first() == "away"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("day", "is_working", "day_kind"),
+    [
+        ("2011-03-08", 1, 0),  # a Tuesday
+        ("2011-03-12", 0, 1),  # a Saturday
+        ("2011-01-17", 0, 2),  # Martin Luther King Day
+        ("2012-11-12", 0, 2),  # Veterans Day
+        ("2011-07-04", 0, 2),
+        ("2011-11-24", 0, 2),  # Thanksgiving
+        ("2012-11-23", 1, 0),  # the Friday after it: no train day says how people take it
+        ("2012-11-25", 0, 1),
+        ("2011-11-23", 1, 0),
+        ("2012-11-26", 1, 0),
+        ("2011-12-22", 1, 0),
+        ("2011-12-26", 0, 2),
+        ("2012-12-27", 1, 0),
+        ("2011-04-15", 1, 0),  # Emancipation Day, a Friday
+        ("2012-04-16", 1, 0),  # and a Monday
+    ],
+)
+def test_days_are_of_their_kind(calendar, day, is_working, day_kind):
+    rows = calendar.loc[day]
+    assert len(rows) == 24
+    assert rows["is_working"].eq(is_working).all() and rows["day_kind"].eq(day_kind).all()
+    assert rows["hour_kind"].tolist() == [hour + 24 * is_working for hour in range(24)]
+
+
+def test_hours_are_counted_from_monday(calendar):
+    at = calendar["hour_of_week"]
+    assert at["2012-04-16 00:00"] == 0  # a Monday
+    assert at["2012-04-18 08:00"] == 56  # a Wednesday: 48 + 8
+    assert at["2012-04-22 23:00"] == 167
+    assert calendar.loc["2012-04-18 08:00", "weekday"] == 2
+
+
+def test_parts_of_the_day_begin_at_6_10_16_and_20(calendar):
+    wanted = [0] * 6 + [1] * 4 + [2] * 6 + [3] * 4 + [4] * 4
+    assert calendar.loc["2012-02-29", "part_of_day"].tolist() == wanted
+
+
+def test_neighbouring_days_tell_whether_they_work(calendar):
+    """Around Thanksgiving 2012, Wednesday to Monday."""
+    days = ["2012-11-21", "2012-11-22", "2012-11-23", "2012-11-24", "2012-11-25", "2012-11-26"]
+    rows = calendar.loc[[pd.Timestamp(f"{day} 12:00") for day in days]]
+    assert rows["works_yesterday"].tolist() == [1, 1, 0, 1, 0, 0]
+    assert rows["works_tomorrow"].tolist() == [0, 1, 0, 0, 1, 1]
+
+
+def test_neighbouring_days_that_the_data_lack_go_by_the_weekday():
+    """Thursday 10 and Saturday 12 March 2011 alone: their neighbours are unknown."""
+    time = pd.Series(pd.to_datetime(["2011-03-10 12:00", "2011-03-12 12:00"]))
+    hours = pd.DataFrame({"datetime": time, "holiday": 0, "workingday": [1, 0]})
+    made = make_calendar(hours)
+    assert made["works_yesterday"].tolist() == [1, 1]
+    assert made["works_tomorrow"].tolist() == [1, 0]
+
+
+def test_days_are_counted_and_years_go_round(calendar):
+    noon = calendar[calendar["hour"] == 12]
+    assert noon["n_days"].tolist() == list(range(731))  # 2012 is a leap year
+    np.testing.assert_allclose(noon["year_sine"] ** 2 + noon["year_cosine"] ** 2, 1)
+    assert calendar.loc["2011-04-02 12:00", "year_sine"] > 0.999  # a quarter of the way
+    assert calendar.loc["2011-07-02 12:00", "year_cosine"] < -0.999
+
+
+# Weather
+
+
+@pytest.fixture(scope="module")
+def two_days():
+    """1 January without 3:00 and 4:00, snow at 5:00 and 6:00, failed readings; a fine 2 January."""
+    time = pd.Series(pd.date_range("2011-01-01", "2011-01-02 23:00", freq="h"))
+    hours = pd.DataFrame(
+        {
+            "datetime": time,
+            "weather": 1,
+            "temp": 10.0,
+            "atemp": 11.0,
+            "humidity": 50,
+            "windspeed": 8.0,
+        }
+    )
+    hours.loc[2, "weather"] = 2
+    hours.loc[[5, 6], "weather"] = 3, 4
+    hours.loc[[7, 8, 9, 10], "humidity"] = 60, 0, 0, 90
+    hours.loc[[0, 12, 13, 14], "windspeed"] = 0.0, 10.0, 0.0, 20.0
+    hours.loc[47, "windspeed"] = 0.0
+    hours.loc[[15, 16], "temp"] = 28.0, 31.5
+    hours = hours.drop([3, 4]).reset_index(drop=True)
+    return make_weather(hours).set_index(hours["datetime"])
+
+
+def test_missing_hours_are_no_rows(two_days):
+    assert len(two_days) == 46 and not two_days.isna().any().any()
+    assert pd.Timestamp("2011-01-01 03:00") not in two_days.index
+
+
+def test_failed_readings_are_drawn_from_their_neighbours(two_days):
+    """Humidity 60, ?, ?, 90: 70 and 80. Wind 10, ?, 20: 15; at an end the nearest reading, 8."""
+    humidity, wind = two_days["humidity"], two_days["windspeed"]
+    assert humidity["2011-01-01 08:00"] == pytest.approx(70)
+    assert humidity["2011-01-01 09:00"] == pytest.approx(80)
+    assert wind["2011-01-01 13:00"] == pytest.approx(15)
+    assert wind.iloc[0] == wind.iloc[-1] == 8
+
+
+def test_recent_and_next_weather(two_days):
+    """The hours 0 to 6 have codes 1, 1, 2, (missing: 2, 2), 3, 4; later ones have 1."""
+    recent, following = two_days["recent_weather"], two_days["next_weather"]
+    assert recent.iloc[:3].tolist() == pytest.approx([1, 1, 4 / 3])
+    at_five_to_nine = recent["2011-01-01 05:00":"2011-01-01 09:00"]
+    assert at_five_to_nine.tolist() == pytest.approx([7 / 3, 3, 8 / 3, 2, 1])
+    assert following["2011-01-01 02:00"] == 2 and following["2011-01-01 05:00"] == 4
+    assert following["2011-01-01 06:00"] == following.iloc[-1] == 1
+
+
+def test_rain_share_is_of_the_whole_day(two_days):
+    share = two_days["rain_share"]
+    assert share["2011-01-01"].tolist() == pytest.approx([2 / 24] * 22)
+    assert share["2011-01-02"].eq(0).all()
+
+
+def test_storm_is_rain_times_wind_in_the_nine_hours_around(two_days):
+    """The wind blows at 8 in the two hours of snow, 5 and 6; before 4:00 the window is shorter."""
+    storm = two_days["storm"]
+    wanted = {0: 0, 1: 8 / 6, 2: 16 / 7, 5: 16 / 9, 9: 16 / 9, 10: 8 / 9, 11: 0}
+    assert storm.iloc[11:].eq(0).all()
+    for hour, value in wanted.items():
+        assert storm[pd.Timestamp("2011-01-01") + pd.Timedelta(hours=hour)] == pytest.approx(value)
+
+
+def test_heat_begins_at_28_degrees(two_days):
+    assert two_days.loc["2011-01-01 14:00":"2011-01-01 16:00", "heat"].tolist() == [0, 0, 3.5]
+
+
+def test_strata_go_from_what_moves_people_most():
+    """Away beats holiday beats storm (half the day) beats rain (a fifth)."""
+    days = ["2011-07-04", "2011-09-05", *["2011-03-08"] * 4]
+    kinds, shares = [2, 2, 0, 1, 0, 0], [0.9, 0.9, 0.5, 0.49, 0.2, 0.19]
+    hours = pd.DataFrame({"datetime": pd.to_datetime(days)})
+    strata = make_strata(hours, pd.DataFrame({"day_kind": kinds, "rain_share": shares}))
+    assert strata.tolist() == ["away", "holiday", "storm", "rain", "rain", "plain"]
+
+
+# Folds
+
+
+def make(years, kind: str, seed: int = 0, **changes):
+    hours, is_test = years
+    folds = make_folds(Config(folds=kind, **changes), hours, is_test, seed)
+    check_folds(folds, n_rows=len(hours))
+    return folds
+
+
+def name_folds(folds, n_rows: int) -> np.ndarray:
+    """The fold that holds each row, or -1."""
+    named = np.full(n_rows, -1)
+    for k, fold in enumerate(folds):
+        named[fold.held_rows] = k
+    return named
+
+
+def test_weeks_hold_every_train_row_once_and_weeks_of_both_years_together(years):
+    hours, is_test = years
+    folds = make(years, "weeks")
+    held = np.concatenate([fold.held_rows for fold in folds])
+    assert len(folds) == 4 and sorted(held) == np.flatnonzero(~is_test).tolist()
+    for fold in folds:
+        both = np.concatenate([fold.fit_rows, fold.held_rows])
+        assert sorted(both) == np.flatnonzero(~is_test).tolist()
+    time, fold = hours["datetime"].dt, name_folds(folds, len(hours))[~is_test]
+    block = np.searchsorted([6, 12], time.day.to_numpy())  # days 1-6, 7-12, 13-19
+    blocks = pd.Series(fold).groupby([time.month[~is_test].to_numpy(), block[~is_test]])
+    assert blocks.ngroups == 36 and blocks.nunique().eq(1).all()
+    sizes = np.bincount(fold)
+    assert sizes.max() - sizes.min() <= 2 * 7 * 24  # the last block of a month: seven days, twice
+
+
+def test_late_days_hold_the_last_six_train_days_of_each_month(years):
+    hours, is_test = years
+    folds = make(years, "late_days")
+    fold = name_folds(folds, len(hours))
+    assert (fold >= 0).tolist() == hours["datetime"].dt.day.between(14, 19).tolist()
+    months = hours["datetime"].dt.strftime("%Y-%m")
+    assert pd.Series(fold[fold >= 0]).groupby(months[fold >= 0].array).nunique().eq(1).all()
+    assert all(len(f.fit_rows) + len(f.held_rows) == (~is_test).sum() for f in folds)
+
+
+def test_past_forecasts_late_days_and_test_days_from_what_lies_before(years):
+    hours, is_test = years
+    folds, late = make(years, "past"), make(years, "late_days")
+    time = hours["datetime"].to_numpy()
+    assert len(folds) == 48
+    for fold in folds:
+        start = time[fold.held_rows].min()
+        assert time[fold.fit_rows].max() < start
+        assert len(fold.fit_rows) == np.sum(~is_test & (time < start))
+    held = np.concatenate([fold.held_rows for fold in folds])
+    assert sorted(held[is_test[held]]) == np.flatnonzero(is_test).tolist()
+    assert sorted(held[~is_test[held]]) == sorted(np.concatenate([f.held_rows for f in late]))
+
+
+def test_random_hours_split_days(years):
+    hours, is_test = years
+    fold = name_folds(make(years, "random_hours"), len(hours))
+    assert ((fold >= 0) == ~is_test).all()
+    days = hours["datetime"].dt.normalize()[~is_test]
+    n_folds = pd.Series(fold[~is_test]).groupby(days.array).nunique()
+    assert n_folds.min() > 1 and n_folds.median() == 4
+
+
+@pytest.mark.parametrize("kind", ["weeks", "late_days", "random_hours", "past"])
+def test_folds_depend_on_the_seed_and_never_on_the_model(years, kind):
+    n_rows = len(years[0])
+    first = name_folds(make(years, kind), n_rows)
+    for variant in VARIANTS.values():
+        changes = {name: getattr(variant, name) for name in ("models", "rounds", "epochs")}
+        assert (name_folds(make(years, kind, **changes), n_rows) == first).all()
+    moves = (name_folds(make(years, kind, seed=1), n_rows) != first).any()
+    assert moves == (kind != "past")
+
+
+def test_folds_that_nobody_knows_are_refused(years):
+    with pytest.raises(ValueError, match=r"folds must be weeks.*received fortnights"):
+        make(years, "fortnights")
+
+
+# Open data
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """(folder with Kaggle's three files, answers)."""
+    if not (PACKAGES / open_data.WHEEL.file).is_file():
+        pytest.skip(f"data/packages has no {open_data.WHEEL.file}: `make setup` downloads it")
+    folder = tmp_path_factory.mktemp("open")
+    return folder, open_data.write_open_data(PACKAGES, folder)
+
+
+@pytest.mark.open
+def test_open_files_are_kaggles_lines_of_2011(opened):
+    """So are then the units, the order, the columns and the hours that are missing."""
+    for name, wanted in KAGGLE_2011.items():
+        lines = (opened[0] / name).read_text().splitlines()
+        text = "\n".join(re.sub(r"\.0(?=,|$)", "", line) for line in lines)
+        assert hashlib.sha256(text.encode()).hexdigest() == wanted, name
+
+
+@pytest.mark.open
+def test_open_hours_are_cut_by_kaggles_rule_and_lack_115(opened):
+    folder, _ = opened
+    hours, is_test = load_hours(folder)
+    assert (hours["datetime"].dt.day >= 20).tolist() == is_test.tolist()
+    assert len(hours) == 8645 and is_test.sum() == 3223
+    every = pd.date_range("2011-01-01", "2011-12-31 23:00", freq="h")
+    missing = every.difference(pd.DatetimeIndex(hours["datetime"]))
+    assert len(missing) == 115
+    # Snow stopped the system in January, a hurricane in August.
+    worst = pd.Series(missing.strftime("%m-%d")).value_counts()
+    assert worst[["01-27", "01-18", "08-28"]].tolist() == [16, 12, 7]
+
+
+@pytest.mark.open
+def test_open_answers_are_kept_apart(opened):
+    folder, answers = opened
+    test, asked = (load_table(folder / name) for name in ("test.csv", "sampleSubmission.csv"))
+    times = answers["datetime"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
+    assert list(answers.columns) == ["datetime", "count"] and answers["count"].min() >= 1
+    assert times == test["datetime"].tolist() == asked["datetime"].tolist()
+    assert list(test.columns) == list(GIVEN) and asked["count"].eq(0).all()
+    train = load_table(folder / "train.csv")
+    assert (train["casual"] + train["registered"]).equals(train["count"])
+    # 1,243,103 rentals in 2011, as the data's authors count them.
+    assert train["count"].sum() + answers["count"].sum() == 1_243_103
+
+
+@pytest.mark.open
+def test_open_values_lie_on_kaggles_grids(opened):
+    """Degrees in steps of 41/50 and 50/66, whole per cents, almost whole wind speeds."""
+    hours, _ = load_hours(opened[0])
+    steps = hours["temp"] / 0.82
+    np.testing.assert_allclose(steps, steps.round(), atol=1e-9)
+    # Kaggle rounds to whole 0.005 degrees: 0.76, 1.515, 2.275, …
+    steps = (hours["atemp"] * 66 / 50).round()
+    np.testing.assert_allclose(hours["atemp"], (steps * 50 / 66 / 0.005).round() * 0.005, atol=1e-9)
+    assert hours["humidity"].between(0, 100).all() and hours["humidity"].dtype.kind == "i"
+    np.testing.assert_allclose(hours["windspeed"], hours["windspeed"].round(), atol=0.0051)
+    assert set(hours["weather"]) == {1, 2, 3, 4} and set(hours["season"]) == {1, 2, 3, 4}
+
+
+def make_days(hours: pd.DataFrame, is_test: np.ndarray) -> np.ndarray:
+    """Each row's day, train rows first."""
+    day = hours["datetime"].dt.strftime("%Y-%m-%d").to_numpy()
+    return np.concatenate([day[~is_test], day[is_test]])
+
+
+@pytest.mark.open
+def test_open_weather_does_not_tell_the_test_from_train(opened):
+    """Measured with 3 seeds: 0.50 to 0.53. The day of the month, the rule of the cut, tells all."""
+    hours, is_test = load_hours(opened[0])
+    weather = make_features(hours)[
+        ["temp", "humidity", "windspeed", "recent_weather", "next_weather", "rain_share"]
+    ]
+    days = make_days(hours, is_test)
+    area, _ = adversarial_validation(weather[~is_test], weather[is_test], seed=0, groups=days)
+    assert 0.4 < area < 0.6
+    dated = weather.assign(day_of_month=hours["datetime"].dt.day)
+    area, falls = adversarial_validation(dated[~is_test], dated[is_test], seed=0, groups=days)
+    assert area == 1 and falls.index[0] == "day_of_month" and falls.iloc[0] > 0.4
+
+
+@pytest.mark.open
+def test_no_open_test_row_is_a_train_row(opened):
+    """By their hour none is; by weather alone some are, as anywhere."""
+    hours, is_test = load_hours(opened[0])
+    train, test = hours[~is_test], hours[is_test]
+    assert len(find_duplicated_rows(train, test, GIVEN)) == 0
+    assert len(find_duplicated_rows(train, test, GIVEN[1:])) > 0
+
+
+# Split
+
+
+def test_split_holds_out_days_14_to_19_of_the_train_file(raw, tmp_path):
+    train = load_table(raw / "train.csv")
+    is_late = train["datetime"].str[8:10].astype(int) >= 14
+    answers = write_split(raw, tmp_path)
+    left, asked, example = (
+        load_table(tmp_path / name) for name in ("train.csv", "test.csv", "sampleSubmission.csv")
+    )
+    pd.testing.assert_frame_equal(left, train[~is_late].reset_index(drop=True))
+    pd.testing.assert_frame_equal(asked, train.loc[is_late, list(GIVEN)].reset_index(drop=True))
+    assert sorted(set(asked["datetime"].str[8:10])) == ["14", "15", "16", "17", "18", "19"]
+    assert list(example.columns) == ["datetime", "count"] and example["count"].eq(0).all()
+    assert example["datetime"].tolist() == asked["datetime"].tolist()
+    assert list(answers.columns) == ["datetime", "count"]
+    assert answers["datetime"].astype(str).tolist() == asked["datetime"].tolist()
+    assert answers["count"].tolist() == train.loc[is_late, "count"].tolist()
+
+
+# Fits
+
+
+@pytest.fixture(scope="module")
+def table(raw):
+    """(features, hours, fit rows, unseen rows): no fit row is of February, a Monday or 8:00."""
+    hours, is_test = load_hours(raw)
+    features = make_features(hours)
+    is_known = (features["month"] != 2) & (features["weekday"] > 0) & (features["hour"] != 8)
+    fit_rows = np.flatnonzero(~is_test & is_known)
+    return features, hours, fit_rows, np.setdiff1d(np.arange(len(hours)), fit_rows)
+
+
+def fit(name: str, features: pd.DataFrame, hours: pd.DataFrame, table) -> np.ndarray:
+    """Fit on the table's fit rows of these features and hours; predict its unseen rows."""
+    _, _, fit_rows, unseen = table
+    fitted = fits.FITS[name](features, hours, TINY, fit_rows, 0)
+    assert fitted.n_parameters > 0
+    return np.asarray(fitted.predict(unseen))
+
+
+@pytest.fixture(scope="module", params=fits.FITS)
+def fitted(request, table):
+    """(a fit's name, its predictions of the unseen rows)."""
+    return request.param, fit(request.param, *table[:2], table)
+
+
+def test_fits_predict_rows_and_levels_that_they_never_saw(fitted, table):
+    """February, Mondays and 8:00 are new, and yet the logs are where those of counts lie."""
+    _, prediction = fitted
+    assert prediction.shape == table[-1].shape and np.isfinite(prediction).all()
+    known = np.log1p(table[1]["count"].iloc[table[2]])
+    assert known.min() - 3 < prediction.min() <= prediction.max() < known.max() + 3
+
+
+def test_fits_look_at_their_own_rows_only(fitted, table):
+    """Other rows lose their counts, the last gets new levels: nothing moves.
+
+    When the fit rows' own counts are tripled, much does.
+    """
+    name, prediction = fitted
+    features, hours, fit_rows, unseen = table
+    lost, strange, tripled = hours.copy(), features.copy(), hours.copy()
+    lost.loc[unseen, list(COUNTS)] = np.nan
+    strange.loc[unseen[-1], ["month", "hour", "temp", "humidity"]] = 12, 8, 99.0, 0.0
+    again = fit(name, strange, lost, table)
+    assert again[:-1].tobytes() == prediction[:-1].tobytes()
+    tripled.loc[fit_rows, list(COUNTS)] = 3 * hours.loc[fit_rows, list(COUNTS)]
+    assert np.abs(fit(name, features, tripled, table) - prediction).mean() > 0.1
+
+
+def test_median_is_that_of_the_hour_and_sort_of_day(table):
+    """Levels without a row take the median of the medians."""
+    features, hours, fit_rows, unseen = table
+    known = {}
+    for row in fit_rows:
+        kind = features["hour_kind"].iloc[row]
+        known.setdefault(kind, []).append(np.log1p(hours["count"].iloc[row]))
+    assert 8 not in known and 8 + 24 not in known
+    medians = {kind: np.median(values) for kind, values in known.items()}
+    middle = np.median(list(medians.values()))
+    wanted = [medians.get(kind, middle) for kind in features["hour_kind"].iloc[unseen]]
+    np.testing.assert_allclose(fit("median", features, hours, table), wanted)
+
+
+def test_linear_is_a_ridge_on_the_design(table):
+    """The normal equations in float64, centred so that the intercept is not penalised."""
+    features, hours, fit_rows, unseen = table
+    design = make_design(features).astype(np.float64)
+    target = np.log1p(hours["count"].to_numpy()[fit_rows])
+    middle = design[fit_rows].mean(axis=0)
+    x, y = design[fit_rows] - middle, target - target.mean()
+    weights = np.linalg.solve(x.T @ x + TINY.ridge * np.eye(x.shape[1]), x.T @ y)
+    wanted = (design[unseen] - middle) @ weights + target.mean()
+    np.testing.assert_allclose(fit("linear", features, hours, table), wanted, atol=2e-3)
+
+
+def test_casual_registered_adds_the_parts_and_takes_the_log(table, monkeypatch):
+    """3 casual and 6 registered riders are 9: log(1 + 9). A part below 0 counts as 0."""
+    asked = {}
+
+    def fit_part(features, counts, config, fit_rows, seed, *, column):
+        asked[column] = seed
+        low = {"casual": -2.0, "registered": np.log(5.0)}[column]
+        high = np.log(4.0) if column == "casual" else np.log(7.0)
+        return Fitted(lambda rows: np.where(rows % 2 == 0, low, high), 11)
+
+    monkeypatch.setattr(fits, "fit_trees", fit_part)
+    features, hours, fit_rows, _ = table
+    fitted = fits.fit_casual_registered(features, hours, TINY, fit_rows, 5)
+    np.testing.assert_allclose(fitted.predict(np.arange(4)), np.log([5, 10, 5, 10]))
+    assert set(asked) == {"casual", "registered"} and len({5, *asked.values()}) == 3
+    assert fitted.n_parameters == 22
+
+
+def test_trees_take_the_config(table):
+    """More rounds, other trees; another library, another answer."""
+    features, hours, fit_rows, unseen = table
+
+    def predict(library: str, rounds: int) -> np.ndarray:
+        config = replace(TINY, rounds=rounds)
+        fitted = fits.fit_trees(features, hours, config, fit_rows, 0, library=library)
+        return fitted.predict(unseen)
+
+    target = np.log1p(hours["count"].to_numpy())[unseen]
+    for library in ("xgboost", "lightgbm"):
+        few, many = (np.nanmean((predict(library, n) - target) ** 2) for n in (2, 100))
+        assert many < 0.8 * few, library
+    assert np.abs(predict("xgboost", 20) - predict("lightgbm", 20)).max() > 0.01
+
+
+# Bad input
+
+
+def alter(raw: Path, folder: Path, file: str, line: int, column: str, value: str) -> None:
+    """Copy the tables with one field of one line (from 1) replaced."""
+    for name in ("train.csv", "test.csv"):
+        lines = (raw / name).read_text().splitlines()
+        if name == file:
+            fields = lines[line - 1].split(",")
+            fields[lines[0].split(",").index(column)] = value
+            lines[line - 1] = ",".join(fields)
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "column", "value", "told"),
+    [
+        ("train.csv", 7, "count", "", "line 7 has nan"),
+        ("train.csv", 7, "casual", "-3", "line 7 has -3"),
+        ("train.csv", 7, "temp", "warm", "line 7 has warm"),
+        ("test.csv", 9, "temp", "warm", "line 9 has warm"),
+        ("test.csv", 9, "humidity", "inf", "line 9 has inf"),
+        ("train.csv", 7, "datetime", "yesterday", "yesterday"),
+        ("test.csv", 9, "datetime", "2011-02-30 00:00:00", "2011-02-30"),
+        ("test.csv", 9, "datetime", "", "line 9 has nan"),
+        (
+            "train.csv",
+            1,
+            "registered",
+            "Registered",
+            "column registered, received datetime, season",
+        ),
+        ("test.csv", 1, "temp", "heat", "column temp, received datetime, season"),
+    ],
+)
+def test_bad_tables_are_told_in_one_line(raw, tmp_path, file, line, column, value, told):
+    alter(raw, tmp_path, file, line, column, value)
+    with pytest.raises(InputError) as error:
+        load_hours(tmp_path)
+    message = str(error.value)
+    assert str(tmp_path / file) in message and column in message and told in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "value", "told"),
+    [
+        (7, "count", "999", "count must be casual \\+ registered, line 7 differs"),
+        (3, "weather", "9", "column weather must hold numbers from 1 to 4, line 3 has 9"),
+        (5, "holiday", "7", "column holiday must hold numbers from 0 to 1, line 5 has 7"),
+        (4, "datetime", "2011-01-01 03:30:00", "must hold full hours, line 4 has .*03:30:00"),
+        (2, "datetime", "1911-01-01 00:00:00", "must span at most 50 years, received 1911 to"),
+    ],
+)
+def test_values_that_cannot_be_are_told(raw, tmp_path, line, column, value, told):
+    alter(raw, tmp_path, "train.csv", line, column, value)
+    with pytest.raises(InputError, match=told) as error:
+        load_hours(tmp_path)
+    assert "train.csv" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("file", ["train.csv", "test.csv"])
+def test_an_hour_that_comes_twice_is_told(raw, tmp_path, file):
+    """Line 9 says it is the hour of train's line 7."""
+    alter(raw, tmp_path, file, 9, "datetime", "2011-01-01 05:00:00")
+    with pytest.raises(InputError, match=r"hour once, 2011-01-01 05:00:00 comes twice") as error:
+        load_hours(tmp_path)
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
