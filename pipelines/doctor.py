@@ -113,7 +113,7 @@ def _examine_disk(home: Home) -> tuple[str, bool, str]:
         path.stat().st_size for path in (home.root / "data" / "work").rglob("*") if path.is_file()
     )
     can_write = os.access(home.root, os.W_OK)
-    found = f"{home.root}: {free:.0f} GiB free; data/work holds {used / 2**20:.0f} MiB and may be deleted"
+    found = f"{home.root}: {free:.0f} GiB free; data/work ({used / 2**20:.0f} MiB) may be deleted"
     return "disk", free > 2 and can_write, found if can_write else f"{home.root} cannot be written"
 
 
