@@ -3,7 +3,7 @@ HERE := $(or $(PIPELINES_HOME),.)
 RUN := .venv/bin/python -m pipelines
 COMPETITION := bike_sharing_demand
 
-.PHONY: run test setup lint check lock
+.PHONY: run test setup lint slow check lock
 .DELETE_ON_ERROR:
 
 run: setup
@@ -32,8 +32,10 @@ lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-check: lint
-	.venv/bin/python -m pytest -m "not gpu"
+slow: setup
+	.venv/bin/python -m pytest -m "slow and not gpu"
+
+check: lint test slow
 
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.txt

@@ -35,7 +35,7 @@ COLUMNS = (
     ("parameters", "parameters"),
 )
 
-WIDE = 140  # characters that the whole table takes
+WIDE = 200  # characters that the whole table takes
 
 
 @dataclass(frozen=True)
@@ -245,12 +245,18 @@ def make_cells(row: dict[str, Any]) -> list[str]:
         f"{row['score']:.4f}",
         "–" if row["true"] is None else f"{row['true']:.4f}",
         difference,
-        *("–" if row[key] is None else f"{row[key]:.3f}" for key in ("p_groups", "p_folds")),
+        *(_describe_p(row[key]) for key in ("p_groups", "p_folds")),
         row["folds_won"] or "–",
         f"{row['seconds']:.0f}",
         f"{row['memory']:,}",
         f"{row['parameters']:,}",
     ]
+
+
+def _describe_p(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def print_bench(table: dict[str, Any], console: Console) -> None:

@@ -1,5 +1,6 @@
 """Finds competitions: a folder with a `competition.py` is one."""
 
+import ast
 import dataclasses
 import difflib
 import importlib
@@ -43,11 +44,18 @@ class Competition:
 
     @property
     def title(self) -> str:
-        """The first line of `competition.py`'s docstring."""
-        return (self.facts.__doc__ or self.name).strip().splitlines()[0].rstrip(".")
+        """What stands before the colon in the first line of `competition.py`."""
+        return (self.facts.__doc__ or self.name).strip().splitlines()[0].partition(":")[0]
 
     def has(self, part: str) -> bool:
         return (self.folder / f"{part}.py").is_file()
+
+    def has_function(self, part: str, function: str) -> bool:
+        """Tell whether one of the folder's files defines a function, without importing it."""
+        tree = ast.parse((self.folder / f"{part}.py").read_text())
+        return any(
+            isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body
+        )
 
     def has_files(self, raw: Path) -> bool:
         """Tell whether a folder holds all files that the competition cannot do without."""

@@ -46,7 +46,7 @@ def examine(home: Home) -> Iterator[tuple[str, bool | None, str]]:
         ways = "download, import" + (", open" if load_competition(name).has("open_data") else "")
         yield (
             f"data of {name}",
-            bool(kinds),
+            bool(kinds) or None,
             ", ".join(kinds) or f"none: {ways} or sample brings some",
         )
 

@@ -105,8 +105,9 @@ def import_(
     def fill(new: Path) -> None:
         write_unpacked(path, new)
         _check_new(competition, new, str(path), console, stays=raw)
-        if kind == "holdout":
-            # Whoever cut these keeps the answers; those here are of another cut.
+        if kind == "holdout" and (replace or not competition.has_files(raw)):
+            # Whoever cut these keeps the answers; those here are of another cut. Whole data that
+            # may not be replaced stays as it is, and so do its answers.
             home.answers(competition.name, kind).unlink(missing_ok=True)
 
     _publish(raw, fill, console, made_by="import", replace=replace, keep=True)

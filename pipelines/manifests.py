@@ -14,19 +14,21 @@ CODE = Path(__file__).resolve().parents[1]
 FORMAT = 2
 
 
-def load_manifest(path: Path) -> dict[str, Any]:
+def load_manifest(path: Path, *, any_format: bool = False) -> dict[str, Any]:
     """Read a manifest.
+
+    Args:
+        path: the file.
+        any_format: take one of an old format for an empty one instead of refusing it.
 
     Raises:
         InputError: it is missing, or no manifest of this format.
     """
     try:
-        manifest = json.loads(path.read_text())
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is missing: a manifest is the JSON that `run` writes") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise InputError(f"{path} is not JSON: a manifest is what `run` writes") from None
-    return _check_format(path, manifest)
+    return _parse(path, data, any_format=any_format)
 
 
 def load_run_manifest(path: Path) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def load_tracked_manifests(root: Path) -> dict[Path, dict[str, Any]]:
         head, _, texts = (texts or "").partition("\n")
         size = int(head.rpartition(" ")[2])
         text, texts = texts[:size], texts[size + 1 :]
-        found[path] = _check_format(path, json.loads(text))
+        found[path] = _parse(path, text.encode("latin-1"))
     return dict(sorted(found.items()))
 
 
@@ -102,14 +104,23 @@ def dump_manifest(manifest: Mapping[str, Any]) -> str:
     return text.replace('"sample": []', '"sample": [\n' + ",\n".join(sample) + "\n]") + "\n"
 
 
-def _check_format(path: Path, manifest: Any) -> dict[str, Any]:
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError(f"{path} must be a manifest of format {FORMAT}: run it again")
-    return manifest
+def _parse(path: Path, data: bytes, *, any_format: bool = False) -> dict[str, Any]:
+    try:
+        manifest = json.loads(data.decode())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise InputError(f"{path} is not JSON: a manifest is what `run` writes") from None
+    if isinstance(manifest, dict) and manifest.get("format") == FORMAT:
+        return manifest
+    if any_format:
+        return {}
+    raise InputError(f"{path} must be a manifest of format {FORMAT}: run it again")
 
 
 def _git(folder: Path, *arguments: str, stdin: str | None = None) -> str | None:
-    """Ask git something; None where there is no git or no checkout."""
+    """Ask git something; None where there is no git or no checkout.
+
+    What it says to `stdin` is not text but bytes: each comes as the character of its number.
+    """
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],

@@ -84,7 +84,8 @@ def choose_kind(competition: Competition, home: Home, wanted: str | None) -> str
         raise InputError(f"--data must be one of {', '.join(KINDS)}, received {wanted}")
     kinds = [wanted] if wanted else [kind for kind in KINDS if kind != "sample"]
     for kind in kinds:
-        if competition.has_files(home.raw(name, kind)):
+        raw = home.raw(name, kind)
+        if competition.has_files(raw) or (wanted and raw.is_dir()):
             return kind
     ways = [f"download {name}", f"import {name} ZIP"]
     ways += [f"holdout {name}"] if competition.has("split") else []
@@ -120,12 +121,13 @@ def run(
         InputError: data or settings that the user can put right.
     """
     name = request.competition.name
-    if pictures and not hasattr(request.competition.load("pipeline"), "draw"):
+    if pictures and not request.competition.has_function("pipeline", "draw"):
         raise InputError(f"{name} draws no pictures: run it without --pictures")
-    manifest, outcome = compute(request, home, console, work=work or home.work(name))
     folder = home.submissions(name, request.kind)
+    earlier = _load_earlier(folder / f"{request.stem}.json")
+    manifest, outcome = compute(request, home, console, work=work or home.work(name))
     _write_oof(home.oof(name, request.kind, request.stem), outcome)
-    manifest = _write_results(request, folder, manifest, outcome)
+    manifest = _write_results(request, folder, manifest, outcome, earlier)
     print_report(request.competition.facts, manifest, folder, console)
     if pictures:
         out = home.work(name) / "pictures" / request.kind / request.stem
@@ -292,8 +294,17 @@ def _make_manifest(
     }
 
 
+def _load_earlier(path: Path) -> dict[str, Any]:
+    """Read the manifest that this run will replace, before any fit; an old format is none."""
+    return load_manifest(path, any_format=True) if path.exists() else {}
+
+
 def _write_results(
-    request: Request, folder: Path, manifest: dict[str, Any], outcome: Outcome
+    request: Request,
+    folder: Path,
+    manifest: dict[str, Any],
+    outcome: Outcome,
+    earlier: dict[str, Any],
 ) -> dict[str, Any]:
     """Write CSV and manifest, each whole; an earlier score from Kaggle for equal bytes is kept."""
     frame, csv, path = (
@@ -301,7 +312,6 @@ def _write_results(
         folder / f"{request.stem}.csv",
         folder / f"{request.stem}.json",
     )
-    before = load_manifest(path) if path.exists() else {}
     with written_whole(csv) as partial:
         frame.to_csv(partial, index=False, lineterminator="\n")
         digest = compute_sha256(partial)
@@ -314,8 +324,8 @@ def _write_results(
         "columns": {name: _describe(values[name]) for name in values},
         "sample": frame.iloc[rows].astype(object).to_numpy().tolist(),
     }
-    if "kaggle" in before and before["submission"]["sha256"] == digest:
-        manifest["kaggle"] = before["kaggle"]
+    if "kaggle" in earlier and earlier["submission"]["sha256"] == digest:
+        manifest["kaggle"] = earlier["kaggle"]
     with written_whole(path) as partial:
         partial.write_text(dump_manifest(manifest))
     return manifest

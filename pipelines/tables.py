@@ -11,7 +11,6 @@ from rich.table import Table
 from common.checks import InputError
 from common.data.paths import KINDS, Home, written_whole
 from pipelines.catalog import Competition, load_competition, load_names
-from pipelines.leaderboard import describe_place
 from pipelines.manifests import CODE, load_tracked_manifests
 
 MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -55,15 +54,8 @@ def write_tables(console: Console) -> None:
 def show_list(home: Home, console: Console) -> None:
     """Print every competition: data at hand, the default's tracked score, medal cuts."""
     manifests = load_tracked_manifests(CODE)
-    shown = Table(
-        "competition",
-        "data here",
-        "default",
-        "tracked score",
-        "gold / silver / bronze",
-        "techniques",
-    )
-    for column in shown.columns[:4]:
+    shown = Table("competition", "data here", "default", "tracked score", "medals")
+    for column in shown.columns[1:]:
         column.no_wrap = True
     for name in load_names():
         competition = load_competition(name)
@@ -73,13 +65,13 @@ def show_list(home: Home, console: Console) -> None:
             f"{kind}: {_describe_best_known(manifest['score'])}"
             for kind, manifest in _find_default(competition, manifests).items()
         ]
+        board = facts.LEADERBOARD
         shown.add_row(
-            name,
+            f"{name}\n[dim]{', '.join(facts.TECHNIQUES)}[/]",
             "\n".join(at_hand) or "none",
             facts.DEFAULT,
             "\n".join(scores) or "none",
-            _describe_cuts(facts),
-            ", ".join(facts.TECHNIQUES),
+            f"gold {board.gold}\nsilver {board.silver}\nbronze {board.bronze}" if board else "–",
         )
     console.print(shown)
 
@@ -103,20 +95,21 @@ def _make_competitions(manifests: Manifests) -> str:
     for name in load_names():
         competition = load_competition(name)
         facts = competition.facts
+        about = [f"[{competition.title}](competitions/{name})", ", ".join(facts.TECHNIQUES)]
         for kind, manifest in _find_default(competition, manifests).items():
             score = manifest["score"]
             rows.append(
                 [
-                    f"[{competition.title}](competitions/{name})",
-                    ", ".join(facts.TECHNIQUES),
+                    *about,
                     f"`{facts.DEFAULT}`",
                     kind,
                     f"{score['metric']} {score['out_of_fold']:.4f}",
                     _describe_expected(score),
                     "–" if score["true"] is None else f"{score['true']:.4f}",
-                    _describe_cuts(facts),
+                    _describe_cuts(facts) if kind == "kaggle" else "not comparable",
                 ]
             )
+            about = ["", ""]
     heads = [
         "competition",
         "techniques",
@@ -137,18 +130,12 @@ def _make_variants(competition: Competition, kind: str, manifests: Manifests) ->
         if manifest is None:
             continue
         score, cost = manifest["score"], manifest["run"]
-        place = (
-            describe_place(facts.LEADERBOARD, facts.METRIC, score["expected"])
-            if kind == "kaggle" and facts.LEADERBOARD and variant not in facts.DIAGNOSTICS
-            else "not comparable"
-        )
         rows.append(
             [
                 f"`{variant}`" + (" (diagnostic)" if variant in facts.DIAGNOSTICS else ""),
                 f"{score['out_of_fold']:.4f}",
                 _describe_expected(score),
                 "–" if score["true"] is None else f"{score['true']:.4f}",
-                place,
                 f"{cost['fit_seconds']:.0f}",
                 f"{cost['peak_memory_mib']:,}",
                 f"{cost['n_parameters']:,}",
@@ -160,9 +147,7 @@ def _make_variants(competition: Competition, kind: str, manifests: Manifests) ->
         "expected on the test (95 %)",
         "true score",
     ]
-    return _write_markdown(
-        [*heads, "by its expected score", "fit seconds", "peak MiB", "parameters"], rows
-    )
+    return _write_markdown([*heads, "fit seconds", "peak MiB", "parameters"], rows)
 
 
 def _make_bench(name: str, kind: str, manifests: Manifests) -> str:

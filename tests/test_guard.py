@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 import typer
 
@@ -34,7 +33,9 @@ FLOORS = {
 
 
 def load_imports(path: Path) -> set[str]:
-    """List the modules that a file imports, wherever in the file; those for type checkers only do not count."""
+    """List the modules that a file imports, wherever in the file; those for type checkers only do
+    not count.
+    """
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -109,7 +110,8 @@ def test_list_starts_without_tensorflow_and_pandas():
         "import runpy\n"
         "try: runpy.run_module('pipelines', run_name='__main__')\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "heavy = {'tensorflow', 'keras', 'pandas', 'sklearn', 'scipy', 'xgboost', 'lightgbm', 'kaggle', 'matplotlib'}\n"
+        "heavy = {'tensorflow', 'keras', 'pandas', 'sklearn', 'scipy', 'xgboost', 'lightgbm', "
+        "'kaggle', 'matplotlib'}\n"
         "print('heavy:', sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -147,10 +149,7 @@ def test_every_command_in_a_document_parses(path):
             assert set(words[1:]) <= set(targets), line
         if "pipelines" in words:
             command, *arguments = words[words.index("pipelines") + 1 :]
-            try:
-                group.commands[command].make_context(command, arguments)
-            except click.exceptions.Exit as end:
-                assert end.exit_code == 0, line
+            group.commands[command].make_context(command, arguments)
 
 
 @pytest.mark.parametrize("name", load_names())
@@ -182,7 +181,9 @@ def test_data_wheels_are_pinned_alike_in_code_and_requirements():
 
 
 def test_every_direct_dependency_is_imported():
-    """What no file imports does not belong into pyproject.toml; the fixed package set of the project may."""
+    """What no file imports does not belong into pyproject.toml; the fixed package set of the
+    project may.
+    """
     fixed = {"opencv-python", "kaggle", "tensorflow"}
     names = {"scikit-learn": "sklearn"}
     text = (ROOT / "pyproject.toml").read_text()

@@ -22,7 +22,9 @@ def make_oof(**others):
 
 
 def test_the_score_is_pooled_over_rows_not_averaged_over_folds_by_hand():
-    """Squares 9, 1, 1, 16, 1 have mean 28 / 5 = 5.6; the folds' own scores are 1 and sqrt(25 / 2)."""
+    """Squares 9, 1, 1, 16, 1 have mean 28 / 5 = 5.6; the folds' own scores are 1 and
+    sqrt(25 / 2).
+    """
     oof = make_oof()
 
     assert oof.score(RMSE) == pytest.approx(5.6**0.5, rel=1e-15)

@@ -28,7 +28,9 @@ def test_derived_seeds_of_runs_and_parts_differ_and_are_legal_everywhere():
 
 
 def test_derived_seeds_look_even():
-    """10,000 seeds in 16 equal bins: chi-squared with 15 degrees of freedom is below 37.7 in 999 of 1,000 cases."""
+    """10,000 seeds in 16 equal bins: chi-squared with 15 degrees of freedom is below 37.7 in 999 of
+    1,000 cases.
+    """
     bins = np.bincount([derive(seed, "part") >> 27 for seed in range(10_000)], minlength=16)
 
     assert ((bins - 625) ** 2 / 625).sum() < 37.7

@@ -64,7 +64,9 @@ def test_facts_are_of_the_contract(competition):
 
 
 def test_leaderboards_are_in_order(competition):
-    """From the best down: first, quantiles; gold is never worse than silver, nor silver than bronze."""
+    """From the best down: first, quantiles; gold is never worse than silver, nor silver than
+    bronze.
+    """
     board, metric = competition.facts.LEADERBOARD, competition.facts.METRIC
     if board is None:
         pytest.skip("no final leaderboard")
@@ -152,7 +154,9 @@ def test_another_seed_gives_another_submission(competition, undisturbed, tmp_pat
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(competition, undisturbed, tmp_path):
-    """SIGKILL as soon as the first fit is kept; the next run keeps that file and gives the same submission."""
+    """SIGKILL as soon as the first fit is kept; the next run keeps that file and gives the same
+    submission.
+    """
     home, _, _, outcome, _ = undisturbed
     request = make_request(competition)
     words = ["run", competition.name, "--data", "sample", "--jobs", "1"]
@@ -237,7 +241,9 @@ def test_leak_alarm_is_silent_on_the_default_variant(competition, undisturbed):
 
 
 def test_leak_alarm_goes_off_where_folds_leak(competition, undisturbed):
-    """A diagnostic whose folds split what belongs together must be caught, else the alarm means nothing."""
+    """A diagnostic whose folds split what belongs together must be caught, else the alarm means
+    nothing.
+    """
     leaky = [name for name in competition.facts.DIAGNOSTICS if name.startswith(("random", "leaky"))]
     if not leaky:
         pytest.skip("no leaky diagnostic")
@@ -248,8 +254,11 @@ def test_leak_alarm_goes_off_where_folds_leak(competition, undisturbed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_default_variant_learns_nothing_where_there_is_nothing(competition, tmp_path):
-    """Twenty made-up data sets without signal, the whole road: never better than the best constant beyond chance."""
+    """Twenty made-up data sets without signal, the whole road: never better than the best constant
+    beyond chance.
+    """
     metric, scores, constants = competition.facts.METRIC, [], []
     if metric.best_constant is None:
         pytest.skip("the metric has no best constant")

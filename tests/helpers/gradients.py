@@ -1,4 +1,6 @@
-"""The slow check of gradients: nudge every number up and down and look at what the function does."""
+"""The slow check of gradients: nudge every number up and down and look at what the function
+does.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +11,8 @@ import tensorflow as tf
 def compute_central_differences(
     function: Callable[[], tf.Tensor], variables: Sequence[tf.Variable], *, step: float = 1e-5
 ) -> list[np.ndarray]:
-    """Compute d function / d variable for every number of every variable, (f(v + h) - f(v - h)) / 2 h.
+    """Compute d function / d variable for every number of every variable,
+    (f(v + h) - f(v - h)) / 2 h.
 
     Args:
         function: of the variables' present values, to a float64 scalar.
@@ -40,7 +43,8 @@ def check_gradients(function: Callable[[], tf.Tensor], variables: Sequence[tf.Va
     """Check that `tf.GradientTape` agrees with central differences, in float64.
 
     Raises:
-        AssertionError: it does not, a variable is no float64, or all gradients are zero, which proves nothing.
+        AssertionError: it does not, a variable is no float64, or all gradients are zero, which
+            proves nothing.
     """
     assert all(variable.dtype == tf.float64 for variable in variables)
     with tf.GradientTape() as tape:

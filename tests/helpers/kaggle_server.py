@@ -1,4 +1,6 @@
-"""A stand-in for Kaggle's server on the loopback, for the real command line: data, submissions, scripted failures."""
+"""A stand-in for Kaggle's server on the loopback, for the real command line: data, submissions,
+scripted failures.
+"""
 
 import hashlib
 import json
@@ -26,7 +28,8 @@ class Stand:
 
     Attributes:
         files: {slug: {file: bytes}}; the file `ALL` is the competition's zip.
-        failures: {method: (status, message) for the next calls of it}; "PUT" and "GET" are methods too.
+        failures: {method: (status, message) for the next calls of it}; "PUT" and "GET" are methods
+            too.
         cuts: each next download breaks off after so many bytes.
         verdicts: {status, publicScore, ...} that the next listings of submissions show.
         calls: the methods that were called, in order.
@@ -152,7 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(value).encode(), "application/json")
 
     def _send_error(self, status: int, message: str) -> None:
-        """Kaggle fails in two ways: a bare status, or JSON whose message hides the status from the user."""
+        """Kaggle fails in two ways: a bare status, or JSON whose message hides the status from the
+        user.
+        """
         if message:
             self._send(
                 status,
@@ -184,7 +189,9 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serve(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Stand]:
-    """Run a stand-in, and point the command line of this process's children at it, with credentials of its own."""
+    """Run a stand-in, and point the command line of this process's children at it, with credentials
+    of its own.
+    """
     stand = Stand()
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"stand": stand}))
     for name in (

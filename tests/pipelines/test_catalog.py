@@ -10,9 +10,15 @@ import pytest
 
 import competitions
 from common.checks import InputError
-from pipelines.catalog import Competition, choose_config, load_competition, load_names
+from common.contract import Table
+from pipelines.catalog import FACTS, Competition, choose_config, load_competition, load_names
 
-FACTS = '"""Toys for all: how many are sold.\n\nMore of it."""\nDEFAULT = "plain"\n'
+HEAD = '"""Toys for all: how many are sold.\n\nMore of it."""\n'
+
+
+def write_facts(*, without: str = "") -> str:
+    """A `competition.py` that states every fact, or all but one."""
+    return HEAD + "".join(f"{fact} = None\n" for fact in FACTS if fact != without)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ def more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A second folder of competitions, with two in it and one that is none."""
     for name in ("toys_for_all", "toys_for_some"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "competition.py").write_text(FACTS)
+        (tmp_path / name / "competition.py").write_text(write_facts())
     (tmp_path / "toys_for_all" / "sample.py").write_text("WORD = 'hello'\n")
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished" / "pipeline.py").write_text("")
@@ -56,7 +62,34 @@ def test_a_competition_is_found_by_folder_name_and_by_slug(more):
     for name in ("toys_for_all", "toys-for-all"):
         competition = load_competition(name)
         assert (competition.name, competition.folder) == ("toys_for_all", more / "toys_for_all")
-    assert competition.title == "Toys for all: how many are sold"
+    assert competition.title == "Toys for all"
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_fact_that_is_missing_is_named_with_its_file(more, fact):
+    file = more / "toys_for_all" / "competition.py"
+    file.write_text(write_facts(without=fact))
+    with pytest.raises(InputError) as refused:
+        load_competition("toys_for_all")
+    assert str(refused.value) == (f"{file} must state {', '.join(FACTS)}, {fact} is missing")
+
+
+def test_optional_files_need_not_be_there_and_all_others_must(tmp_path):
+    files = (
+        Table("a.csv", columns=()),
+        Table("days/*.csv", columns=()),
+        Table("more.csv", columns=(), optional="on the forum"),
+    )
+    toys = Competition("toys", SimpleNamespace(FILES=files))  # type: ignore[arg-type]
+    assert not toys.has_files(tmp_path / "nowhere")
+    (tmp_path / "days").mkdir()
+    (tmp_path / "a.csv").touch()
+    assert not toys.has_files(tmp_path)
+    (tmp_path / "days" / "1.csv").touch()
+    assert toys.has_files(tmp_path)
+    (tmp_path / "a.csv").unlink()
+    (tmp_path / "more.csv").touch()
+    assert not toys.has_files(tmp_path)
 
 
 def test_other_files_are_imported_when_asked_for_and_missing_ones_are_named(more):

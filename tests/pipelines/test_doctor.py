@@ -53,7 +53,10 @@ def test_missing_credentials_are_told_and_are_no_fault(home):
     well, found = examine(home)["kaggle credentials"]
     assert well is None
     assert "download" in found and "submit" in found and "kaggle.json" in found
-    assert doctor.show(home, make_console())
+    console = make_console()
+    assert doctor.show(home, console)
+    line = next(line for line in load_told(console).splitlines() if "kaggle credentials" in line)
+    assert " – " in line and " no " not in line
 
 
 @pytest.mark.parametrize(
@@ -81,11 +84,6 @@ def test_missing_credentials_are_told_and_are_no_fault(home):
             "packages",
             "no-such-package 1.0 wanted, nothing found; `make setup`",
         ),
-        (
-            lambda home: (home.root / "data" / "raw").rename(home.root / "data" / "away"),
-            "data of bike_sharing_demand",
-            "none: download, import, open or sample brings some",
-        ),
     ],
 )
 def test_what_is_missing_is_no_with_what_to_do(home, spoil, what, told):
@@ -96,6 +94,19 @@ def test_what_is_missing_is_no_with_what_to_do(home, spoil, what, told):
     assert not doctor.show(home, console)
     line = next(line for line in load_told(console).splitlines() if what in line)
     assert " no " in line and told in line
+
+
+def test_missing_data_is_told_and_is_no_fault(home):
+    """A fresh checkout has none, and each competition can do without the others'."""
+    what = "data of bike_sharing_demand"
+    assert examine(home)[what] == (True, "sample")
+    (home.root / "data" / "raw").rename(home.root / "data" / "away")
+    told = "none: download, import, open or sample brings some"
+    assert examine(home)[what] == (None, told)
+    console = make_console()
+    assert doctor.show(home, console)
+    line = next(line for line in load_told(console).splitlines() if what in line)
+    assert " – " in line and told in line
 
 
 def test_another_python_is_no(home, monkeypatch):
@@ -121,4 +132,4 @@ def test_a_folder_that_cannot_be_written_is_no(home, monkeypatch):
 def test_the_space_of_the_work_folder_is_told(home):
     (home.root / "data" / "work" / "a").mkdir(parents=True)
     (home.root / "data" / "work" / "a" / "b").write_bytes(bytes(3 * 2**20))
-    assert "data/work holds 3 MiB and may be deleted" in examine(home)["disk"][1]
+    assert "data/work (3 MiB) may be deleted" in examine(home)["disk"][1]

@@ -1,50 +1,27 @@
-"""Every way by which data comes in, on a toy competition; downloads through the real kaggle command line."""
+"""Every way by which data comes in but downloads, on a toy competition."""
 
-import io
-import json
-import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+import time
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from common.checks import InputError
-from common.contract import KaggleCompetition, Table
-from common.data import kaggle
 from common.data.paths import Home
 from pipelines import fetch
-from pipelines.catalog import Competition
-from tests.helpers.kaggle_server import ALL, Stand, serve
-
-TRAIN, TEST, RAIN = b"id,y\n1,2\n", b"id\n2\n", b"day,mm\n1,0.5\n"
-MIB = 2**20
-NEEDED = {"train.csv": TRAIN, "test.csv": TEST}
-
-
-@dataclass(frozen=True)
-class Toy(Competition):
-    """A competition without a folder: its other files are functions of the test."""
-
-    parts: dict[str, Any]
-
-    def load(self, part: str) -> Any:
-        return self.parts[part]
-
-
-def make_toy(**parts: Any) -> Toy:
-    facts = ModuleType("toy")
-    facts.SOURCE = KaggleCompetition("toy-demand")  # type: ignore[attr-defined]
-    facts.FILES = (  # type: ignore[attr-defined]
-        Table("train.csv", columns=("id", "y")),
-        Table("test.csv", columns=("id",)),
-        Table("weather/*.csv", columns=("day", "mm"), optional="shared on the forum"),
-    )
-    return Toy("toy_demand", facts, {name: SimpleNamespace(**part) for name, part in parts.items()})
+from pipelines.session import locked
+from tests.helpers.toys import (
+    NEEDED,
+    RAIN,
+    TEST,
+    TRAIN,
+    load_told,
+    load_tree,
+    make_console,
+    make_toy,
+    write_zip,
+)
 
 
 @pytest.fixture
@@ -55,110 +32,6 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def raw(home: Home) -> Path:
     return home.raw("toy_demand", "kaggle")
-
-
-@pytest.fixture
-def stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stand]:
-    with serve(monkeypatch, tmp_path) as stand:
-        stand.files["toy-demand"] = {
-            ALL: make_zip(NEEDED),
-            "weather/rain.csv.zip": make_zip({"rain.csv": RAIN}),
-        }
-        yield stand
-
-
-def make_console() -> Console:
-    return Console(file=io.StringIO(), width=80)
-
-
-def load_told(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-def make_zip(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-def write_zip(path: Path, files: dict[str, bytes]) -> Path:
-    path.write_bytes(make_zip(files))
-    return path
-
-
-def load_tree(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "source.json")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def test_download_whole_then_one_file_then_nothing(stand: Stand, home: Home, raw: Path) -> None:
-    console = make_console()
-    fetch.download(make_toy(), home, console)
-    assert load_tree(raw) == NEEDED
-    assert "weather/*.csv is not there (shared on the forum)" in load_told(console)
-    fetch.download(make_toy(), home, console, file="weather/rain.csv")
-    assert load_tree(raw.parent) == {f"kaggle/{name}": data for name, data in NEEDED.items()} | {
-        "kaggle/weather/rain.csv": RAIN
-    }
-    assert json.loads((raw / "source.json").read_text())["made_by"] == "download"
-    stand.calls.clear()
-    fetch.download(make_toy(), home, console)
-    fetch.download(make_toy(), home, console, file="weather/rain.csv")
-    assert stand.calls == []
-    assert load_told(console).count("nothing to do") == 2
-
-
-def test_one_file_may_come_first(stand: Stand, home: Home, raw: Path) -> None:
-    fetch.download(make_toy(), home, make_console(), file="weather/rain.csv")
-    assert load_tree(raw) == {"weather/rain.csv": RAIN}
-
-
-def test_a_download_killed_on_the_way_goes_on(
-    stand: Stand, home: Home, raw: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = NEEDED | {"big.bin": bytes(2 * MIB)}
-    stand.files["toy-demand"][ALL] = make_zip(files)
-    stand.cuts.append(MIB)
-
-    def kill(marker: Path) -> tuple[int, int]:
-        if marker.with_suffix("").stat().st_size == MIB:
-            raise KeyboardInterrupt
-        return 0, 0
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(kaggle, "_load_state", kill)
-        fetch.download(make_toy(), home, make_console())
-    assert not raw.exists()
-    fetch.download(make_toy(), home, make_console())
-    assert stand.ranges[-1] == f"bytes={MIB}-"
-    assert load_tree(raw) == files
-
-
-def test_a_bad_zip_is_thrown_away_and_fetched_again(stand: Stand, home: Home, raw: Path) -> None:
-    stand.files["toy-demand"][ALL] = make_zip(NEEDED)[:-9]
-    with pytest.raises(InputError, match="not a whole zip file"):
-        fetch.download(make_toy(), home, make_console())
-    assert not list(raw.parent.rglob("*.zip"))
-    assert not raw.exists()
-
-
-def test_refused_rules_name_the_page_and_leave_nothing(stand: Stand, home: Home, raw: Path) -> None:
-    stand.failures["DownloadDataFiles"].append((403, ""))
-    with pytest.raises(InputError, match=r"https://www\.kaggle\.com/competitions/toy-demand/rules"):
-        fetch.download(make_toy(), home, make_console())
-    assert not raw.exists()
-
-
-@pytest.mark.parametrize("file", ["../train.csv", "/train.csv", "a/../../b.csv"])
-def test_a_file_outside_is_refused_before_anything_is_asked(
-    stand: Stand, home: Home, file: str
-) -> None:
-    with pytest.raises(InputError, match="a path as Kaggle lists it"):
-        fetch.download(make_toy(), home, make_console(), file=file)
-    assert stand.calls == []
 
 
 def test_import_takes_a_zip_then_adds_optional_files(home: Home, raw: Path, tmp_path: Path) -> None:
@@ -187,6 +60,39 @@ def test_import_as_holdout_is_a_kind_of_its_own(home: Home, raw: Path, tmp_path:
     assert not raw.exists()
     with pytest.raises(InputError, match="--as must be kaggle or holdout, received open"):
         fetch.import_(make_toy(), home, make_console(), source, kind="open")
+
+
+def test_answers_of_another_cut_do_not_stay(home: Home, tmp_path: Path) -> None:
+    """Whoever cut the new files keeps their answers; those of a refused or other kind stay."""
+    toy, source = make_toy(), write_zip(tmp_path / "toy.zip", NEEDED)
+    for kind in ("kaggle", "holdout"):
+        home.answers("toy_demand", kind).parent.mkdir(parents=True, exist_ok=True)
+        home.answers("toy_demand", kind).write_text("id,y\n2,1\n")
+    bad = write_zip(tmp_path / "bad.zip", {"train.csv": TRAIN})
+    with pytest.raises(InputError, match=r"test\.csv is missing"):
+        fetch.import_(toy, home, make_console(), bad, kind="holdout")
+    fetch.import_(toy, home, make_console(), source)
+    assert home.answers("toy_demand", "kaggle").exists()
+    assert home.answers("toy_demand", "holdout").exists()
+    fetch.import_(toy, home, make_console(), source, kind="holdout")
+    assert home.answers("toy_demand", "kaggle").exists()
+    assert not home.answers("toy_demand", "holdout").exists()
+
+
+def test_answers_stay_with_data_that_is_not_replaced(home: Home, tmp_path: Path) -> None:
+    """A refused import, or one that only adds an optional file, changes no test row."""
+    toy, source = make_toy(split={"write_split": lambda _, raw: write_needed(raw, 1)}), tmp_path
+    fetch.import_(toy, home, make_console(), write_zip(source / "toy.zip", NEEDED))
+    fetch.holdout(toy, home, make_console())
+    answers = home.answers("toy_demand", "holdout")
+    other = write_zip(source / "other.zip", {"train.csv": b"id,y\n9,9\n", "test.csv": TEST})
+    more = write_zip(source / "more.zip", {"weather/rain.csv": RAIN})
+    with pytest.raises(InputError, match="is there with other bytes: add --replace"):
+        fetch.import_(toy, home, make_console(), other, kind="holdout")
+    fetch.import_(toy, home, make_console(), more, kind="holdout")
+    assert answers.read_text() == "id,y\n2,1\n"
+    fetch.import_(toy, home, make_console(), other, kind="holdout", replace=True)
+    assert not answers.exists()
 
 
 @pytest.mark.parametrize(
@@ -218,6 +124,26 @@ def write_needed(raw: Path, n: int) -> pd.DataFrame:
     (raw / "train.csv").write_text(f"id,y\n{n},2\n")
     (raw / "test.csv").write_bytes(TEST)
     return pd.DataFrame({"id": [2], "y": [n]})
+
+
+def test_two_commands_do_not_write_at_once(home: Home, raw: Path, tmp_path: Path) -> None:
+    source, console, done = write_zip(tmp_path / "toy.zip", NEEDED), make_console(), []
+
+    def add() -> None:
+        fetch.import_(make_toy(), home, console, source)
+        done.append(load_tree(raw))
+
+    second = threading.Thread(target=add)
+    with locked(raw.parent, make_console()):
+        second.start()
+        deadline = time.monotonic() + 20
+        while "another command is using" not in load_told(console):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        second.join(timeout=0.3)
+        assert second.is_alive() and not raw.exists()
+    second.join(timeout=20)
+    assert done == [NEEDED]
 
 
 def test_open_data_keeps_its_answers_apart(home: Home) -> None:

@@ -1,5 +1,7 @@
 """Places on a board: interpolated by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from common.contract import Leaderboard, Metric
@@ -79,3 +81,18 @@ def test_the_place_is_said_in_words():
         describe_place(BOARD, LOSS, 0.70)
         == "would stand near 2,276 of 3,251, no medal; approximate"
     )
+
+
+@pytest.mark.parametrize(("board", "metric", "sign"), [(BOARD, LOSS, 1), (MIRRORED, GAIN, -1)])
+def test_better_than_the_first_is_not_to_be_believed(board, metric, sign):
+    assert describe_place(board, metric, sign * 0.2999) == (
+        f"better than the first ({sign * 0.3:g}): not to be believed, the test is harder"
+    )
+    assert describe_place(board, metric, sign * 0.3) == (
+        "would stand near 1 of 3,251, gold; approximate"
+    )
+
+
+def test_the_firsts_score_is_told_in_full():
+    board = replace(BOARD, first=0.33756)
+    assert "better than the first (0.33756): " in describe_place(board, LOSS, 0.3)

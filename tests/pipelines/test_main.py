@@ -57,6 +57,18 @@ def test_the_commands_are_those_of_the_design_and_each_says_what_it_does():
         assert command.help.splitlines()[0] in shown.output
 
 
+def test_what_is_for_the_bench_alone_is_not_in_the_help():
+    shown = CliRunner().invoke(front.app, ["run", "--help"], env={"COLUMNS": "200"})
+    assert "--pictures" in shown.output and "--work" not in shown.output
+
+
+def test_help_is_plain_text_with_its_brackets():
+    """Rich would take [default: all] for a style and drop it."""
+    shown = CliRunner().invoke(front.app, ["bench", "--help"], env={"COLUMNS": "200"})
+    assert "[default: all]" in shown.output
+    assert not set("\u2500\u2502\u256d") & set(shown.output)
+
+
 def test_without_a_command_the_help_is_shown(call):
     code, out, err = call()
     assert code == 2 and all(f" {name} " in out + err for name in COMMANDS)
@@ -126,14 +138,15 @@ def test_a_run_takes_its_options_and_the_last_of_two_equal_settings(call, home, 
     )
     words = ("--seed", "7", "--jobs", "3", "--set", "folds=a=b", "--set", "rounds=1")
     assert call("run", "bike-sharing-demand", "linear", "--data", "sample", *words)[0] == 0
-    assert call("run", NAME, "--data", "sample", "--pictures")[0] == 0
+    assert call("run", NAME, "--data", "sample", "--pictures", "--work", "/x")[0] == 0
     (first, at, more), (second, _, with_pictures) = asked
     assert (first.competition.name, first.variant, first.kind) == (NAME, "linear", "sample")
     assert (first.seed, first.jobs) == (7, 3)
     assert first.settings == (("folds", "a=b"), ("rounds", "1"))
-    assert (at, more) == (home, {"pictures": False})
+    assert (at, more) == (home, {"work": None, "pictures": False})
     assert second.variant == load_competition(NAME).facts.DEFAULT and second.jobs is None
-    assert (second.seed, second.settings, with_pictures) == (0, (), {"pictures": True})
+    assert (second.seed, second.settings) == (0, ())
+    assert with_pictures == {"work": Path("/x"), "pictures": True}
 
 
 def test_a_doctor_or_a_reproduction_that_finds_fault_exits_with_1(call, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from pipelines.manifests import (
     load_git_facts,
     load_machine_facts,
     load_manifest,
+    load_run_manifest,
     load_tracked_manifests,
 )
 
@@ -80,9 +82,9 @@ def test_a_row_of_the_sample_is_a_line():
         (None, "is missing: a manifest is the JSON that `run` writes"),
         (b"{", "is not JSON"),
         (b"\xff\xfe{", "is not JSON"),
-        (b"[]", "must be a manifest of format 1"),
-        (b"{}", "must be a manifest of format 1"),
-        (b'{"format": 2}', "must be a manifest of format 1"),
+        (b"[]", "must be a manifest of format 2: run it again"),
+        (b"{}", "must be a manifest of format 2: run it again"),
+        (b'{"format": 1}', "must be a manifest of format 2: run it again"),
     ],
 )
 def test_what_is_no_manifest_is_refused_by_name(tmp_path, data, told):
@@ -92,6 +94,17 @@ def test_what_is_no_manifest_is_refused_by_name(tmp_path, data, told):
     with pytest.raises(InputError, match=told) as refused:
         load_manifest(path)
     assert str(path) in str(refused.value)
+
+
+def test_a_bench_table_is_no_manifest_of_a_run(tmp_path):
+    path, table = tmp_path / "bench.json", {"format": FORMAT, "rows": []}
+    write(path, json.dumps(table))
+    assert load_manifest(path) == table
+    with pytest.raises(InputError) as refused:
+        load_run_manifest(path)
+    assert str(refused.value) == f"{path} must be the manifest of a run, received a bench table"
+    write(path, dump_manifest(make_manifest(1.0)))
+    assert load_run_manifest(path) == make_manifest(1.0)
 
 
 def test_quoted_manifests_are_those_of_the_index_not_those_that_lie_there(repository):
@@ -119,10 +132,44 @@ def test_without_git_the_files_themselves_are_read(repository, tmp_path_factory,
     assert load_scores(repository) == {PLACE: 7.0}
 
 
+def test_all_quoted_manifests_come_whole_from_one_question_to_git(repository, monkeypatch):
+    """Bytes are counted, not letters: text beyond ASCII, and none at the end, shifts nothing."""
+    texts = ["caf\u00e9 \u20ac \U0001f6b2", "\n\u2028", "", "plain"]
+    wanted = {}
+    for k, text in enumerate(texts):
+        path = Path(f"submissions/toys/open/v{k}-seed0.json")
+        wanted[path] = make_manifest(float(k)) | {"settings": {"note": text}}
+        write(repository / path, json.dumps(wanted[path], ensure_ascii=False) + "\n" * k)
+    copy = Path("submissions/a/kaggle/copy.json")
+    wanted[copy] = wanted[Path("submissions/toys/open/v0-seed0.json")]
+    write(repository / copy, (repository / "submissions/toys/open/v0-seed0.json").read_text())
+    git(repository, "add", ".")
+    wanted[Path(PLACE)] = make_manifest(1.0)
+    asked, ask = [], subprocess.run
+    monkeypatch.setattr(
+        manifests.subprocess, "run", lambda words, **more: asked.append(words) or ask(words, **more)
+    )
+    found = load_tracked_manifests(repository)
+    assert found == wanted and list(found) == sorted(wanted)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("text", ['{"format": 1}', "[]", "{", '{"format": '])
+@pytest.mark.parametrize("is_staged", [True, False])
+def test_a_quoted_file_that_is_no_manifest_is_refused_by_name(repository, text, is_staged):
+    write(repository / PLACE, text)
+    if is_staged:
+        git(repository, "add", ".")
+        with pytest.raises(InputError, match=r"toys/open/plain-seed0\.json "):
+            load_tracked_manifests(repository)
+    else:
+        assert load_scores(repository) == {PLACE: 1.0}
+
+
 def load_scores(root) -> dict[str, float]:
     return {
         path.as_posix(): manifest["score"]["out_of_fold"]
-        for path, manifest in load_tracked_manifests(root)
+        for path, manifest in load_tracked_manifests(root).items()
     }
 
 

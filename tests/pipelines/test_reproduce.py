@@ -13,7 +13,7 @@ from common.data.sources import compute_sha256
 from pipelines import reproduce as reproduction
 from pipelines import run as pipeline
 from pipelines.catalog import load_competition
-from pipelines.manifests import dump_manifest, load_manifest
+from pipelines.manifests import FORMAT, dump_manifest, load_manifest
 from pipelines.reproduce import reproduce
 from tests.helpers.homes import (
     QUIET,
@@ -74,7 +74,7 @@ def test_a_run_is_identical_whatever_jobs_was_and_changes_nothing(home, path, jo
     before = list_files(home.root)
     is_same, told = try_again(path, home, jobs=jobs)
     assert is_same and "submission: identical" in told
-    assert "differ" not in told
+    assert "differ" not in told and " was " not in told
     score = load_manifest(path)["score"]["out_of_fold"]
     assert f"RMSLE, out of fold: {score:.6f} then, {score:.6f} now" in told
     assert list_files(home.root) == before
@@ -133,12 +133,29 @@ def test_other_code_versions_and_commits_are_told(home, path):
     change(path, code="0" * 64, git={"commit": "abc123"}, versions={"numpy": "1.0", "gone": "1"})
     is_same, told = try_again(path, home)
     assert is_same
-    assert "code differs: the manifest's is near commit abc123\n" in told
-    assert f"versions differ: numpy 1.0 then, {versions['numpy']} now\n" in told
+    lines = told.splitlines()
+    assert "code differs: the manifest's is that of commit abc123" in lines
+    assert f"numpy was 1.0, is {versions['numpy']}" in lines
+    assert len([line for line in lines if " was " in line]) == 1
     change(path, git={"commit": None}, versions={"numpy": versions["numpy"]})
     told = try_again(path, home)[1]
-    assert "code differs: the manifest names no commit\n" in told
-    assert "versions differ" not in told
+    assert "code differs: no commit is named\n" in told
+    assert " was " not in told
+
+
+def test_other_fields_of_the_config_and_another_processor_are_told_one_a_line(home, path):
+    """A field that came, went or has another default; the run is that of the config of now."""
+    config = load_manifest(path)["config"]
+    cpu = load_manifest(path)["machine"]["cpu"]
+    change(path, config={"ridge": config["ridge"] + 1, "gone": 5}, machine={"cpu": "Abacus"})
+    is_same, told = try_again(path, home)
+    notes = [line for line in told.splitlines() if " was " in line]
+    assert is_same and notes == [
+        f"ridge was {config['ridge'] + 1}, is {config['ridge']}",
+        "gone was 5, is None",
+        f"the processor was Abacus, is {cpu}",
+    ]
+    assert "code differs" not in told
 
 
 def test_an_altered_hash_and_sample_are_told_with_the_worst_row(home, path):
@@ -194,7 +211,7 @@ def test_an_identical_csv_needs_no_sample(home, path):
 
 def test_what_cannot_be_reproduced_is_told(home, path, tmp_path):
     bench = tmp_path / "bench.json"
-    bench.write_text(json.dumps({"format": 1, "rows": []}))
+    bench.write_text(json.dumps({"format": FORMAT, "rows": []}))
     with pytest.raises(InputError, match="must be the manifest of a run, received a bench table"):
         try_again(bench, home)
     with pytest.raises(InputError, match=r"nothing\.json is missing"):

@@ -1,39 +1,28 @@
-"""One run, from raw files to submission, manifest and report; on made-up hours and medians."""
+"""One run, from raw files to submission and manifest; on made-up hours and medians."""
 
 import dataclasses
 import hashlib
 import json
-import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 
 from common.checks import InputError
-from common.contract import Cost, Metric, Outcome
+from common.contract import Cost, Outcome
 from common.data.folds import load_code_digest, load_versions
-from common.data.paths import Home
+from common.data.paths import Home, written_whole
 from common.data.sources import join_digests, load_digests
 from pipelines import run as pipeline
-from pipelines.catalog import load_competition
 from pipelines.manifests import FORMAT, load_git_facts, load_machine_facts, load_manifest
-from pipelines.run import Request, check_outcome, choose_kind, load_oof_path
-from tests.helpers.homes import (
-    QUIET,
-    add_kind,
-    list_files,
-    load_told,
-    make_console,
-    make_home,
-    rewrite,
-)
-
-NAME = "bike_sharing_demand"
-BIKES = load_competition(NAME)
-N_TEST = 1056
+from pipelines.run import choose_kind
+from tests.helpers.bikes import BIKES, N_TEST, NAME, ask, load_submission
+from tests.helpers.homes import QUIET, add_kind, list_files, make_home, rewrite
 
 
 @pytest.fixture
@@ -41,27 +30,10 @@ def home(tmp_path: Path) -> Home:
     return make_home(tmp_path, BIKES)
 
 
-def ask(kind: str = "sample", variant: str = "baseline", seed: int = 0, **settings) -> Request:
-    given = tuple((field, str(value)) for field, value in settings.items())
-    return Request(BIKES, variant, kind, seed, given, jobs=1)
-
-
-def run_told(request: Request, home: Home) -> str:
-    """Run, and give back what the user saw."""
-    console = make_console()
-    pipeline.run(request, home, console)
-    return load_told(console)
-
-
-def load_submission(home: Home, kind: str = "sample", stem: str = "baseline-seed0") -> pd.DataFrame:
-    return pd.read_csv(home.submissions(NAME, kind) / f"{stem}.csv")
-
-
-def write_answers(home: Home, kind: str, answers: pd.DataFrame) -> Path:
-    path = home.answers(NAME, kind)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    answers.to_csv(path, index=False)
-    return path
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory) -> Outcome:
+    home = make_home(tmp_path_factory.mktemp("home"), BIKES)
+    return pipeline.compute(ask(), home, QUIET, work=tmp_path_factory.mktemp("work"))[1]
 
 
 # What a run leaves behind.
@@ -117,6 +89,24 @@ def test_what_fits_took_goes_into_the_manifest_and_the_larger_peak_counts(
         assert told["peak_memory_mib"] == wanted if wanted else told["peak_memory_mib"] > 50
 
 
+def test_sorts_of_group_that_were_hardly_held_out_stand_in_the_manifest(home, outcome, monkeypatch):
+    """Two held-out days are made "fair", and half of the test's 44 days of 24 hours."""
+    days = np.unique(outcome.oof.group)
+    stratum = np.where(np.isin(outcome.oof.group, days[:2]), "fair", "plain")
+    test = np.where(np.arange(N_TEST) < N_TEST // 2, "fair", "plain")
+    fair = replace(outcome, oof=replace(outcome.oof, stratum=stratum), test_stratum=test)
+    plain = replace(outcome, oof=replace(outcome.oof, stratum=None), test_stratum=None)
+    monkeypatch.setattr(BIKES.load("pipeline"), "run", lambda *_: plain)
+    assert load_thin(home) == []
+    monkeypatch.setattr(BIKES.load("pipeline"), "run", lambda *_: fair)
+    assert load_thin(home) == [{"stratum": "fair", "n_held": 2, "n_test": 22}]
+
+
+def load_thin(home: Home) -> list[dict]:
+    pipeline.run(ask(), home, QUIET)
+    return load_manifest(home.submissions(NAME, "sample") / "baseline-seed0.json")["score"]["thin"]
+
+
 def test_the_sample_is_500_evenly_spaced_rows_from_the_first_to_the_last(home):
     manifest = pipeline.run(ask(), home, QUIET)
     rows = np.unique(np.round(np.arange(500) * (N_TEST - 1) / 499).astype(int))
@@ -128,7 +118,7 @@ def test_the_sample_is_500_evenly_spaced_rows_from_the_first_to_the_last(home):
 
 def test_held_out_rows_are_kept_with_their_days(home):
     manifest = pipeline.run(ask(), home, QUIET)
-    with np.load(load_oof_path(home, NAME, "sample", "baseline-seed0")) as file:
+    with np.load(home.oof(NAME, "sample", "baseline-seed0")) as file:
         rows = dict(file)
     metric = BIKES.facts.METRIC
     assert metric(rows["target"], rows["prediction"]) == manifest["score"]["out_of_fold"]
@@ -160,20 +150,45 @@ def test_a_field_set_to_its_own_value_is_the_plain_variant():
 
 
 def test_as_many_fits_run_side_by_side_as_cores_hold(home, monkeypatch):
-    monkeypatch.setattr(pipeline.os, "cpu_count", lambda: 3)
+    """Cores that this process may use, which a container can make fewer than the machine has."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 5)
     monkeypatch.setattr(pipeline, "limit_threads", lambda n_threads: None)
-    for threads, jobs in ((2, 1), (5, 1)):
+    for threads, jobs in ((2, 2), (3, 1), (9, 1)):
         request = replace(ask(threads=threads), jobs=None)
         assert pipeline.run(request, home, QUIET)["run"]["jobs"] == jobs
 
 
-def test_pictures_lie_in_the_work_folder_and_nowhere_else(home):
-    console = make_console()
-    pipeline.run(ask(), home, console, pictures=True)
-    folder = home.work(NAME) / "pictures" / "sample" / "baseline-seed0"
-    pictures = list(home.root.rglob("*.png"))
-    assert pictures and {path.parent for path in pictures} == {folder}
-    assert all(str(path) in load_told(console) for path in pictures)
+def test_work_goes_where_it_is_told_and_results_where_they_belong(home, tmp_path):
+    pipeline.run(ask(), home, QUIET, work=tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "folds").is_dir()
+    assert set(list_files(home.work(NAME))) == {"oof/sample/baseline-seed0.npz"}
+    assert len(list_files(home.submissions(NAME, "sample"))) == 2
+
+
+@pytest.mark.parametrize("n_written", [0, 1, 2])
+def test_held_out_rows_are_written_before_csv_and_manifest(home, monkeypatch, n_written):
+    """A manifest that stands has its rows, wherever a run was stopped."""
+    asked = []
+
+    @contextmanager
+    def stop(path):
+        asked.append(path)
+        if len(asked) > n_written:
+            raise KeyboardInterrupt
+        with written_whole(path) as partial:
+            yield partial
+
+    monkeypatch.setattr(pipeline, "written_whole", stop)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(ask(), home, QUIET)
+    base = home.submissions(NAME, "sample") / "baseline-seed0"
+    order = [
+        home.oof(NAME, "sample", "baseline-seed0"),
+        base.with_suffix(".csv"),
+        base.with_suffix(".json"),
+    ]
+    assert asked == order[: n_written + 1]
+    assert [path for path in order if path.exists()] == order[:n_written]
 
 
 # Which data is taken.
@@ -197,286 +212,16 @@ def test_real_data_is_taken_in_order_and_made_up_data_only_when_asked(home):
         choose_kind(BIKES, home, "real")
 
 
-# What is wrong with the data is said in one line, and nothing is replaced.
-
-
-def edit(old: bytes, new: bytes):
-    def change(data: bytes) -> bytes:
-        assert old in data
-        return data.replace(old, new, 1)
-
-    return change
-
-
-def drop_first_target(data: bytes) -> bytes:
-    head, first, rest = data.split(b"\n", 2)
-    return b"\n".join([head, first.rpartition(b",")[0] + b",", rest])
-
-
-def swap_two_ids(data: bytes) -> bytes:
-    head, first, second, rest = data.split(b"\n", 3)
-    return b"\n".join([head, second, first, rest])
-
-
-@pytest.mark.parametrize(
-    ("file", "change", "told"),
-    [
-        ("train.csv", edit(b"humidity", b"humid"), r"train\.csv must have a column humidity"),
-        ("test.csv", edit(b"temp", b"tmp"), r"test\.csv must have a column temp, received date"),
-        ("train.csv", lambda data: b"", r"train\.csv is empty"),
-        ("test.csv", lambda data: data.splitlines()[0], r"test\.csv has a header and no rows"),
-        (
-            "train.csv",
-            drop_first_target,
-            r"train\.csv: column count must hold numbers >= 0, line 2 has nan",
-        ),
-        (
-            "sampleSubmission.csv",
-            swap_two_ids,
-            r"sample's datetime in its order: row 0 must be 2011-01-20 01:00:00, received 2011-",
-        ),
-        (
-            "sampleSubmission.csv",
-            edit(b"2011-01-20 00:00:00", b"2011-01-20 01:00:00"),
-            "row 0 must be 2011-01-20 01:00:00",
-        ),
-        ("sampleSubmission.csv", edit(b"datetime", b"time"), "must have a column datetime"),
-        ("train.csv", lambda data: b"\xff\xfe" + data, r"train\.csv is not a UTF-8 CSV table"),
-    ],
-)
-def test_bad_raw_files_end_in_one_line_and_replace_nothing(home, file, change, told):
-    pipeline.run(ask(), home, QUIET)
-    before = list_files(home.root / "submissions")
-    rewrite(home.raw(NAME, "sample") / file, change)
-    with pytest.raises(InputError, match=told) as refused:
-        pipeline.run(ask(), home, QUIET)
-    assert "\n" not in str(refused.value)
-    assert list_files(home.root / "submissions") == before
-
-
-def test_a_missing_file_is_named(home):
-    (home.raw(NAME, "sample") / "test.csv").unlink()
-    with pytest.raises(InputError, match=r"test\.csv is missing$"):
-        pipeline.run(ask(), home, QUIET)
-    assert not (home.root / "submissions").exists()
-
-
-def test_byte_order_marks_and_windows_line_ends_change_nothing(home, tmp_path):
-    pipeline.run(ask(), home, QUIET)
-    other = make_home(tmp_path / "other", BIKES)
-    for path in other.raw(NAME, "sample").glob("*.csv"):
-        rewrite(path, lambda data: b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
-    pipeline.run(ask(), other, QUIET)
-    csv = home.submissions(NAME, "sample") / "baseline-seed0.csv"
-    assert (other.submissions(NAME, "sample") / csv.name).read_bytes() == csv.read_bytes()
-
-
-def test_threads_below_one_are_told_before_anything_runs(home):
-    with pytest.raises(InputError, match=r"^--set threads must be > 0, received 0$"):
-        pipeline.run(ask(threads=0), home, QUIET)
-    assert not home.work(NAME).exists()
-
-
-def test_a_setting_that_the_pipeline_refuses_is_told_with_all_that_was_set(home, monkeypatch):
-    def refuse(*arguments):
-        raise ValueError("n_folds must be in [2, 12], received 1")
-
-    monkeypatch.setattr(BIKES.load("pipeline"), "run", refuse)
-    with pytest.raises(InputError) as refused:
-        pipeline.run(ask(n_folds=1, rounds=9), home, QUIET)
-    assert str(refused.value) == (
-        "the run with --set n_folds=1 rounds=9 failed: n_folds must be in [2, 12], received 1"
-    )
-
-
-def test_an_error_of_the_pipeline_itself_keeps_its_traceback(home, monkeypatch):
-    def fail(*arguments):
-        raise ValueError("a bug")
-
-    monkeypatch.setattr(BIKES.load("pipeline"), "run", fail)
-    with pytest.raises(ValueError, match=r"^a bug$") as failed:
-        pipeline.run(ask(), home, QUIET)
-    assert not isinstance(failed.value, InputError)
-
-
-def test_a_broken_manifest_in_the_way_stops_the_run_before_the_csv_is_replaced(home):
-    pipeline.run(ask(), home, QUIET)
-    folder = home.submissions(NAME, "sample")
-    (folder / "baseline-seed0.json").write_text("{")
-    (folder / "baseline-seed0.csv").write_text("precious")
-    with pytest.raises(InputError, match=r"baseline-seed0\.json is not JSON"):
-        pipeline.run(ask(), home, QUIET)
-    assert (folder / "baseline-seed0.csv").read_text() == "precious"
-
-
-# Figures that are not those of the rows are a bug, not an outcome.
-
-
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory) -> Outcome:
-    home = make_home(tmp_path_factory.mktemp("home"), BIKES)
-    return pipeline.compute(ask(), home, QUIET, work=tmp_path_factory.mktemp("work"))[1]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        (lambda o: replace(o, score=o.score + 1e-9), "the scores must be"),
-        (lambda o: replace(o, fold_scores=o.fold_scores[::-1]), "the scores must be"),
-        (
-            lambda o: replace(o, oof=replace(o.oof, ids=np.repeat(o.oof.ids[:1], len(o.oof.ids)))),
-            "every held-out id must come once",
-        ),
-        (
-            lambda o: replace(o, oof=replace(o.oof, prediction=o.oof.prediction * np.nan)),
-            "every held-out prediction must be finite",
-        ),
-    ],
-)
-def test_an_outcome_must_be_that_of_its_rows(outcome, spoil, told):
-    check_outcome(outcome, ask())
-    with pytest.raises(ValueError, match=told):
-        check_outcome(spoil(outcome), ask())
-
-
-# Answers and other kinds are nobody's business.
-
-SEEN: list[str] = []
-WATCHING: list[bool] = []
-
-
-def _watch(event: str, arguments: tuple) -> None:
-    if WATCHING and event in ("open", "os.listdir", "os.scandir"):
-        SEEN.append(str(arguments[0]))
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """What is opened or listed, in order, and "final" when the submission has been checked."""
-    sys.addaudithook(_watch)
-    check = pipeline.check_submission
-
-    def check_and_mark(*arguments) -> None:
-        check(*arguments)
-        SEEN.append("final")
-
-    monkeypatch.setattr(pipeline, "check_submission", check_and_mark)
-    SEEN.clear()
-    WATCHING.append(True)
-    yield SEEN
-    WATCHING.clear()
-
-
-def load_touched(opened: list[str], home: Home, folder: str) -> list[str]:
-    """The opened paths below a folder of the home, relative to it."""
-    base = f"{home.root / 'data' / folder / NAME}/"
-    return [path.removeprefix(base) for path in opened if path.startswith(base)]
-
-
-@pytest.mark.parametrize("kind", ["kaggle", "holdout", "open", "sample"])
-@pytest.mark.parametrize("has_answers", [True, False])
-def test_a_run_opens_its_own_kind_only_and_its_answers_only_at_the_end(
-    home, opened, kind, has_answers
-):
-    WATCHING.clear()
-    kinds = ("kaggle", "holdout", "open", "sample")
-    for other in kinds:
-        raw = home.raw(NAME, other) if other == "sample" else add_kind(home, NAME, other)
-        if other != kind or has_answers:
-            write_answers(home, other, pd.read_csv(raw / "sampleSubmission.csv"))
-    opened.clear()
-    WATCHING.append(True)
-    manifest = pipeline.run(ask(kind), home, QUIET)
-    WATCHING.clear()
-    raw = load_touched(opened, home, "raw")
-    assert f"{kind}/train.csv" in raw and {path.split("/")[0] for path in raw} == {kind}
-    final = opened.index("final")
-    assert load_touched(opened[:final], home, "answers") == []
-    assert set(load_touched(opened, home, "answers")) == ({f"{kind}.csv"} if has_answers else set())
-    assert (manifest["score"]["true"] is not None) == has_answers
-
-
-# What the user is told.
-
-
-def test_the_true_score_is_told_with_the_side_of_the_interval_it_fell_on(home):
-    """RMSLE between counts and counts moved by d on the log scale is d."""
-    pipeline.run(ask(), home, QUIET)
-    expected = load_manifest(home.submissions(NAME, "sample") / "baseline-seed0.json")["score"]
-    for d, where in (
-        (expected["expected"], "inside"),
-        (expected["interval"][0] * 0.99, "outside"),
-        (expected["interval"][1] * 1.01, "outside"),
-    ):
-        frame = load_submission(home)
-        frame["count"] = np.expm1(np.log1p(frame["count"]) + d)
-        write_answers(home, "sample", frame.sample(frac=1, random_state=0))
-        told = run_told(ask(), home)
-        assert f"RMSLE, true                {d:.5f}  ({where} the interval)" in told
-        manifest = load_manifest(home.submissions(NAME, "sample") / "baseline-seed0.json")
-        assert manifest["score"]["true"] == pytest.approx(d, rel=1e-9)
-
-
-def test_answers_that_lack_a_row_are_told_and_nothing_is_written(home):
-    sample = pd.read_csv(home.raw(NAME, "sample") / "sampleSubmission.csv")
-    write_answers(home, "sample", sample.iloc[1:])
-    with pytest.raises(InputError, match="the answers lack datetime 2011-01-20 00:00:00"):
-        pipeline.run(ask(), home, QUIET)
-    assert not (home.root / "submissions").exists()
-
-
-@pytest.mark.parametrize("kind", ["kaggle", "holdout", "open", "sample"])
-def test_a_place_on_the_board_is_for_kaggle_data_only(home, kind):
-    if kind != "sample":
-        add_kind(home, NAME, kind)
-    told = run_told(ask(kind), home)
-    line = next(line for line in told.splitlines() if "leaderboard" in line)
-    if kind == "kaggle":
-        assert "by its expected score, would stand near " in line and line.endswith("; approximate")
-        frame = load_submission(home, "kaggle")
-        write_answers(home, "kaggle", frame)
-        assert "by its true score, would stand near 1 of 3,251, gold; approximate" in run_told(
-            ask(kind), home
-        )
-    else:
-        assert "not comparable: the test rows are not Kaggle's" in line and "near" not in line
-
-
-def test_the_report_names_score_interval_folds_file_and_cost(home, monkeypatch):
-    monkeypatch.chdir(home.root)
-    told = run_told(ask(), home)
-    manifest = load_manifest(home.submissions(NAME, "sample") / "baseline-seed0.json")
-    score = manifest["score"]
-    low, high = score["interval"]
-    for text in (
-        f"{NAME} · baseline · seed 0 · data: sample (made up)",
-        f"RMSLE, out of fold         {score['out_of_fold']:.5f}  (lower is better)",
-        f"{score['expected']:.5f}, 95 % interval {low:.5f} to {high:.5f}",
-        "  ".join(f"{fold:.5f}" for fold in score["folds"]),
-        f"submissions/{NAME}/sample/baseline-seed0.csv (1,056 rows, checked)",
-        f"{manifest['run']['seconds']:.0f} s, ",
-    ):
-        assert text in told
-    assert str(home.root) not in told
-
-
-def test_a_direction_is_said_and_a_competition_without_board_has_no_place(home, monkeypatch):
-    metric = Metric("gain", BIKES.facts.METRIC.function, lower_is_better=False)
-    monkeypatch.setattr(BIKES.facts, "METRIC", metric)
-    monkeypatch.setattr(BIKES.facts, "LEADERBOARD", None)
-    manifest = {
-        "score": {
-            "metric": "gain", "out_of_fold": 1.0, "expected": 1.0, "interval": [0.5, 2.0],
-            "folds": [1.0], "true": 0.5,
-        },
-        "run": {"seconds": 1.0, "peak_memory_mib": 512},
-        "submission": {"file": "a.csv", "rows": 3},
-    }  # fmt: skip
-    console = make_console()
-    pipeline._print_report(ask("kaggle"), console, manifest, Path("/x"))
-    told = load_told(console)
-    assert "1.00000  (higher is better)" in told and "0.50000  (inside the interval)" in told
-    assert "leaderboard" not in told and "1 s, 0.5 GiB at most" in told
+def test_a_kind_that_lacks_a_needed_file_is_passed_over(home):
+    """As after `download --file`: what came first must not hide whole data of the next kind."""
+    (add_kind(home, NAME, "kaggle") / "test.csv").unlink()
+    with pytest.raises(InputError, match="has no real data here"):
+        choose_kind(BIKES, home, None)
+    add_kind(home, NAME, "open")
+    assert choose_kind(BIKES, home, None) == "open"
+    assert choose_kind(BIKES, home, "kaggle") == "kaggle"  # asked for: the run names the file
+    with pytest.raises(InputError, match=r"test\.csv is missing"):
+        pipeline.run(ask("kaggle"), home, QUIET)
 
 
 # A score that came from Kaggle belongs to bytes.
@@ -496,3 +241,15 @@ def test_a_score_from_kaggle_stays_with_equal_bytes_and_goes_with_others(home):
     )
     assert "kaggle" not in pipeline.run(ask(), home, QUIET)
     assert not load_submission(home).equals(before) and "kaggle" not in load_manifest(path)
+
+
+def test_a_manifest_of_another_format_is_replaced_and_a_broken_one_refused_before_any_fit(home):
+    path = home.submissions(NAME, "sample") / "baseline-seed0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"format": 1, "submission": {}}')
+    pipeline.run(ask(), home, QUIET)
+    assert load_manifest(path)["format"] == FORMAT
+    path.write_text("{")
+    with pytest.raises(InputError, match="is not JSON"):
+        pipeline.run(ask(), home, QUIET)
+    assert path.read_text() == "{"

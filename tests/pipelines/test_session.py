@@ -56,7 +56,7 @@ def test_the_second_of_two_runs_says_so_waits_and_finishes(tmp_path):
     )
     with locked(work, make_console()):
         second.start()
-        wait_for(console, f"another run is using {work}: waiting for it (Ctrl-C gives up)")
+        wait_for(console, f"another command is using {work}: waiting for it (Ctrl-C gives up)")
         second.join(timeout=1.0)
         assert second.is_alive()
         assert set(list_files(work)) == {".lock"}
@@ -75,7 +75,7 @@ def test_a_run_of_another_process_is_waited_for_and_a_killed_one_blocks_nobody(t
 
     second = threading.Thread(target=enter)
     second.start()
-    wait_for(console, "another run is using")
+    wait_for(console, "another command is using")
     assert not entered.wait(0.3)
     holder.send_signal(signal.SIGKILL)
     assert entered.wait(10)

@@ -80,7 +80,7 @@ def test_a_score_comes_back_and_nothing_is_sent_twice(stand: Stand, home: Home) 
     stand.verdicts.extend([{"status": "PENDING"}, {"status": "PENDING"}, SCORED])
     told, waits = send(path, home)
     assert stand.uploads == [CSV.encode()]
-    assert stand.submissions[0]["description"] == f"blend seed 0 {MARK}"
+    assert stand.submissions[0]["description"] == f"blend-seed0 {MARK}"
     assert waits == [2, 3]
     assert "public 0.41, private 0.42" in told
     manifest = json.loads(path.read_text())
@@ -131,6 +131,24 @@ def test_waiting_has_an_end(stand: Stand, home: Home) -> None:
 def test_a_dry_run_asks_nobody(stand: Stand, home: Home) -> None:
     told, _ = send(write_run(home), home, dry_run=True)
     assert "is fit to be sent" in told
+    assert stand.calls == []
+
+
+def test_a_run_with_settings_is_named_by_its_file(stand: Stand, home: Home) -> None:
+    """Two runs of one variant differ by name on Kaggle's page as they do here."""
+    path = write_run(home)
+    path = path.rename(path.with_name("blend+01234567-seed0.json"))
+    stand.verdicts.append(SCORED)
+    send(path, home)
+    assert stand.submissions[0]["description"] == f"blend+01234567-seed0 {MARK}"
+
+
+def test_a_bench_table_is_not_for_kaggle(stand: Stand, home: Home) -> None:
+    path = write_run(home).with_name("bench.json")
+    path.write_text(json.dumps({"format": FORMAT, "competition": "toy_demand", "rows": []}))
+    with pytest.raises(InputError) as refused:
+        send(path, home)
+    assert str(refused.value) == f"{path} must be the manifest of a run, received a bench table"
     assert stand.calls == []
 
 

@@ -9,6 +9,7 @@ from common.checks import InputError
 from common.data.paths import Home
 from pipelines import tables
 from pipelines.catalog import load_competition
+from pipelines.manifests import FORMAT
 from tests.helpers.homes import load_told, make_console, make_home
 
 NAME = "bike_sharing_demand"
@@ -40,7 +41,7 @@ def write_manifest(root: Path, kind: str, stem: str, score: float, true=None) ->
     made = {"metric": "RMSLE", "out_of_fold": score, "true": true}
     made |= {"expected": score + 0.01, "interval": [score - 0.03, score + 0.03]}
     cost = {"fit_seconds": 61.7, "peak_memory_mib": 1234, "n_parameters": 56789}
-    path.write_text(json.dumps({"format": 1, "score": made, "run": cost}))
+    path.write_text(json.dumps({"format": FORMAT, "score": made, "run": cost}))
 
 
 def load_page(root: Path, name: str = f"competitions/{NAME}/README.md") -> str:
@@ -56,10 +57,10 @@ def test_markers_are_filled_and_all_around_them_stays(root):
     )
     table = (
         "| variant | RMSLE, out of fold | expected on the test (95 %) | true score "
-        "| by its expected score | fit seconds | peak MiB | parameters |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| fit seconds | peak MiB | parameters |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
         "| `xgboost` | 0.3800 | 0.390 (0.350 to 0.410) | 0.3765 "
-        "| would stand near 161 of 3,251, silver; approximate | 62 | 1,234 | 56,789 |\n"
+        "| 62 | 1,234 | 56,789 |\n"
     )
     filled = mark("kaggle-variants", table)
     assert load_page(root) == f"one\n{filled}\n\n{filled}two"
@@ -79,13 +80,9 @@ def test_variants_stand_in_the_order_of_the_facts_plain_and_of_seed_0_only(root)
         "| `late_days` (diagnostic)",
     ]
     assert [line[3] for line in cells] == ["–"] * 3
-    assert ["stand near" in line[4] for line in cells] == [True, True, False]
 
 
-def test_only_kaggle_data_has_a_place_and_made_up_data_no_table(root):
-    write_manifest(root, "open", "linear-seed0", 0.3)
-    write_pages(root, bikes=mark("open-variants"))
-    assert "| not comparable |" in load_page(root) and "stand near" not in load_page(root)
+def test_made_up_data_have_no_table(root):
     write_pages(root, bikes=mark("sample-variants"))
     with pytest.raises(InputError, match="received sample-variants"):
         tables.make_pages()
@@ -150,18 +147,21 @@ def test_list_shows_data_at_hand_the_defaults_tracked_score_and_the_cuts(root):
     home = make_home(root / "home", BIKES)
     console = make_console()
     tables.show_list(home, console)
-    line = next(line for line in load_told(console).splitlines() if NAME in line)
-    cells = [cell.strip() for cell in line.strip("│").split("│")]
-    techniques = ", ".join(BIKES.facts.TECHNIQUES)
-    cuts = "0.36367 / 0.3901 / 0.40856"
-    assert cells == [NAME, "sample", "blend", "none", cuts, techniques]
+    lines = load_told(console).splitlines()
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    at = next(k for k, line in enumerate(lines) if NAME in line)
+    assert cells[at : at + 3] == [
+        [NAME, "sample", "blend", "none", "gold 0.36367"],
+        [", ".join(BIKES.facts.TECHNIQUES), "", "", "", "silver 0.3901"],
+        ["", "", "", "", "bronze 0.40856"],
+    ]
 
     write_manifest(root, "kaggle", "blend-seed0", 0.38012)
-    write_manifest(root, "open", "blend-seed0", 0.41)
+    write_manifest(root, "open", "blend-seed0", 0.41, true=0.43)
     write_manifest(root, "kaggle", "xgboost-seed0", 0.36)
     console = make_console()
     tables.show_list(Home(root / "nowhere"), console)
     told = load_told(console)
-    assert "kaggle: 0.3801 RMSLE" in told and "open: 0.4100 RMSLE" in told
+    assert "│ kaggle: 0.3901 (expected) " in told and "│ open: 0.4300 (true) " in told
     assert "0.36 " not in told and "0.3600" not in told
     assert [line.split("│")[2].strip() for line in told.splitlines() if NAME in line] == ["none"]

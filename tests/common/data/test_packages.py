@@ -37,7 +37,8 @@ def test_a_wheel_with_other_bytes_is_refused_before_it_is_opened(tmp_path, wheel
 
     with pytest.raises(
         InputError,
-        match=f"must have sha256 {wheel.sha256}, received {received}: delete it and run `make setup`",
+        match=f"must have sha256 {wheel.sha256}, received {received}: "
+        "delete it and run `make setup`",
     ):
         load_member(tmp_path, wheel, "isle/data/bikes.csv")
 

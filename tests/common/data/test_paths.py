@@ -19,7 +19,9 @@ def load_tree(folder: Path) -> dict[str, str]:
 
 
 def crash_at_replace(number: int, code: str, *arguments: Path) -> None:
-    """Run code in a process that dies, as by `kill -9`, on its n-th `os.replace`, before that takes effect."""
+    """Run code in a process that dies, as by `kill -9`, on its n-th `os.replace`, before that takes
+    effect.
+    """
     head = f"""
 import os, sys
 from pathlib import Path

@@ -51,7 +51,9 @@ def test_two_members_have_the_closed_form(bias):
 
 
 def test_squared_error_equals_nnls():
-    """A row 1e4 (1, ..., 1) w = 1e4 makes non-negative least squares keep the sum at 1. Some weights are 0."""
+    """A row 1e4 (1, ..., 1) w = 1e4 makes non-negative least squares keep the sum at 1. Some
+    weights are 0.
+    """
     predictions, target = make_members(6)
 
     big = 1e4 * np.abs(target).max()
@@ -65,7 +67,9 @@ def test_squared_error_equals_nnls():
 
 
 def test_no_step_along_the_simplex_helps_rmsle():
-    """At a minimum, moving a little weight from any member to any other makes the score no better."""
+    """At a minimum, moving a little weight from any member to any other makes the score no
+    better.
+    """
     predictions, target = make_members(5)
 
     weights = nonnegative_weights(predictions, target, score=rmsle)

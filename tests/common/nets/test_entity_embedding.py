@@ -78,7 +78,9 @@ def test_the_net_equals_a_loop_over_rows_and_its_graph(float64):
 
 
 def test_gradients_equal_central_differences(float64):
-    """The tables' rows for codes that no example has must get a gradient of zero; both sides say so."""
+    """The tables' rows for codes that no example has must get a gradient of zero; both sides say
+    so.
+    """
     model, inputs = build(), make_inputs(5)
     shake(model)
     target = tf.constant(np.random.default_rng(1).normal(size=5))
@@ -90,7 +92,9 @@ def test_gradients_equal_central_differences(float64):
 
 
 def test_weights_by_hand():
-    """Tables 3 x 1 and 7 x 3; 1 + 3 + 2 numbers into 4 units, 4 into 3, 3 into 1: 3 + 21 + 28 + 15 + 4 = 71."""
+    """Tables 3 x 1 and 7 x 3; 1 + 3 + 2 numbers into 4 units, 4 into 3, 3 into 1: 3 + 21 + 28 + 15
+    + 4 = 71.
+    """
     assert build().count_params() == 71
     # A bound of 2 makes the second table 7 x 2, and one input of the first layer less.
     assert build(largest_embedding=2).count_params() == 71 - 7 - 4
@@ -119,7 +123,9 @@ def test_each_dropout_acts_in_training_and_only_there(name):
 
 
 def test_embedding_dropout_leaves_the_numbers_alone():
-    """With all but nothing of the embeddings left, rows that differ in their codes only become equal."""
+    """With all but nothing of the embeddings left, rows that differ in their codes only become
+    equal.
+    """
     set_all(0)
     model, inputs = build(embedding_dropout=0.999999), make_inputs(16)
     same = {"codes": np.zeros_like(inputs["codes"]), "numbers": inputs["numbers"]}

@@ -42,9 +42,9 @@ def make_step():
 
 
 def test_one_xgboost_stump_by_hand():
-    """It starts at the mean 4. The residuals' sums are -16 and 16 over 4 rows each; with a penalty of 1 on squares
-
-    the leaves are -16 / 5 and 16 / 5, of which a rate of 0.5 takes half: 4 - 1.6 and 4 + 1.6.
+    """It starts at the mean 4. The residuals' sums are -16 and 16 over 4 rows each; with a penalty
+    of 1 on squares the leaves are -16 / 5 and 16 / 5, of which a rate of 0.5 takes half: 4 - 1.6
+    and 4 + 1.6.
     """
     table, target = make_step()
 
@@ -66,7 +66,9 @@ def test_one_lightgbm_stump_by_hand():
 
 @both
 def test_a_leaf_never_has_fewer_rows_than_is_asked_for(fit):
-    """Neither side of the step has 5 rows, so there is no split, one leaf a tree, and the mean is predicted."""
+    """Neither side of the step has 5 rows, so there is no split, one leaf a tree, and the mean is
+    predicted.
+    """
     name = "min_child_weight" if fit is fit_deep else "min_data_in_leaf"
     table, target = make_step()
 

@@ -56,7 +56,9 @@ def fit_noise(fit_rows, seed):
 
 
 def fit_first_fold_late(fit_rows, seed, *, sign):
-    """Fit as `fit_noise`, but the first fold's fit waits until the third's began, so the second's ended before."""
+    """Fit as `fit_noise`, but the first fold's fit waits until the third's began, so the second's
+    ended before.
+    """
     if np.array_equal(fit_rows, FOLDS[2].fit_rows):
         sign.touch()
     deadline = time.monotonic() + 60
@@ -289,7 +291,9 @@ def test_a_prediction_of_another_length_is_refused(predict, told):
 
 
 def test_costs_are_summed_over_fits_and_the_last_one_is_counted():
-    """Three fits of 20 ms and their predictions of 10 ms; the refit is on 8 rows, so it has 8 parameters."""
+    """Three fits of 20 ms and their predictions of 10 ms; the refit is on 8 rows, so it has 8
+    parameters.
+    """
 
     def fit(fit_rows, seed):
         time.sleep(0.02)

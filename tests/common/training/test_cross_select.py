@@ -23,9 +23,11 @@ def apply_best(parts, best):
 
 
 def test_by_hand():
-    """Shifts are 1 and 3 in "mon", 8 in "tue"; 0 in "wed". Their means without one group and with all:
+    """Shifts are 1 and 3 in "mon", 8 in "tue"; 0 in "wed". Their means without one group and with
+    all:
 
-    without mon (8 + 0) / 2 = 4, without tue (1 + 3 + 0) / 3 = 4/3, without wed (1 + 3 + 8) / 3 = 4, all 12 / 4 = 3.
+    without mon (8 + 0) / 2 = 4, without tue (1 + 3 + 0) / 3 = 4/3, without wed (1 + 3 + 8) / 3 = 4,
+    all 12 / 4 = 3.
     """
     parts = np.array([[10.0, 20.0, 30.0, 40.0]])
     target = np.array([38.0, 21.0, 30.0, 43.0]) - [20, 0, 0, 0]
@@ -85,10 +87,12 @@ def test_the_order_of_rows_does_not_matter():
 
 
 def test_a_choice_among_noise_earns_no_bonus():
-    """None of 50 models knows anything: the mean square of two independent normal numbers' difference is 2.
+    """None of 50 models knows anything: the mean square of two independent normal numbers'
+    difference is 2.
 
-    The best of 50 looks better on the rows that chose it, by about 2.2 standard errors of sqrt(8 / 60) each. The
-    honest mean over 40 repetitions of 60 rows has a standard error of sqrt(8 / 60 / 40) = 0.058.
+    The best of 50 looks better on the rows that chose it, by about 2.2 standard errors of
+    sqrt(8 / 60) each. The honest mean over 40 repetitions of 60 rows has a standard error of
+    sqrt(8 / 60 / 40) = 0.058.
     """
     naive, honest = [], []
     for seed in range(40):

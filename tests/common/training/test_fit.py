@@ -54,9 +54,11 @@ def test_rows_that_one_epoch_drops_come_in_others():
 
 
 def test_epochs_are_shuffled_anew_over_all_rows():
-    """A row's batch among 10 is any with chance 1/10: in 30 epochs, it is in more than 5 different ones.
+    """A row's batch among 10 is any with chance 1/10: in 30 epochs, it is in more than 5 different
+    ones.
 
-    The last row too comes early in some epoch: one of the first 3 batches in all but 0.7^30 = 0.00002 of cases.
+    The last row too comes early in some epoch: one of the first 3 batches in all but 0.7^30 =
+    0.00002 of cases.
     """
     batches = make_numbered(100, 10)
     epochs = [take_epoch(batches) for _ in range(30)]
@@ -100,7 +102,9 @@ def fit_linear(n_rows=8, **options):
 
 
 def rate_by_hand(step, *, n_steps, n_warm_up, highest):
-    """Rise in a straight line from highest / n_warm_up, then half a cosine wave from the highest to zero."""
+    """Rise in a straight line from highest / n_warm_up, then half a cosine wave from the highest to
+    zero.
+    """
     if step < n_warm_up:
         first = highest / n_warm_up
         return first + (highest - first) * step / n_warm_up
@@ -118,8 +122,8 @@ def read_rates(model, steps):
 def test_the_rate_warms_up_and_falls_to_zero_by_hand():
     """8 rows in batches of 4 for 10 epochs are 20 steps, 0.2 of them 4.
 
-    From 0.3 / 4 = 0.075 it rises by 0.225 / 4 = 0.05625 a step up to 0.3 at step 4. Half-way down, at step 12, it is
-    0.15; at 8, a quarter down, 0.15 (1 + cos(pi / 4)) = 0.2560660; at 20 zero.
+    From 0.3 / 4 = 0.075 it rises by 0.225 / 4 = 0.05625 a step up to 0.3 at step 4. Half-way down,
+    at step 12, it is 0.15; at 8, a quarter down, 0.15 (1 + cos(pi / 4)) = 0.2560660; at 20 zero.
     """
     model, *_ = fit_linear(batch_size=4)
 
@@ -145,8 +149,8 @@ def test_any_share_of_steps_may_warm_up(warm_up):
 def test_fitting_equals_a_numpy_loop_of_adamw():
     """Every step sees all 8 rows, so the order does not matter.
 
-    The decay takes its share of the rate off the weight first; then comes Adam's step with both moments freed of
-    their bias.
+    The decay takes its share of the rate off the weight first; then comes Adam's step with both
+    moments freed of their bias.
     """
     model, x, target = fit_linear()
 

@@ -5,7 +5,9 @@ from common.validation.folds import Fold, check_folds, group_folds, past_folds
 
 
 def make_months(n_months: int = 12):
-    """Months of unequal length whose days 1-3 are early train days, 4-5 late ones, and 6 and on test days."""
+    """Months of unequal length whose days 1-3 are early train days, 4-5 late ones, and 6 and on
+    test days.
+    """
     n_days = 6 + np.arange(n_months) % 4
     month = np.repeat(np.arange(n_months), n_days)
     day = np.concatenate([np.arange(1, n + 1) for n in n_days])
@@ -70,8 +72,9 @@ def test_group_folds_errors():
 def test_past_folds_by_hand():
     """Two stations report on the same days, so equal times occur.
 
-    Block 0 begins on day 3: only days 1 and 2 came before it, and row 3, also of day 3, did not. Block 1 begins on
-    day 4: it may fit on the held row 2 of block 0, which is past by then. Row 4 is a test row and fits nothing.
+    Block 0 begins on day 3: only days 1 and 2 came before it, and row 3, also of day 3, did not.
+    Block 1 begins on day 4: it may fit on the held row 2 of block 0, which is past by then. Row 4
+    is a test row and fits nothing.
     """
     times = np.array([f"2011-01-0{day}" for day in (1, 2, 3, 3, 2, 5, 4)], dtype="datetime64[D]")
     blocks = np.array([-1, -1, 0, -1, -1, 1, 1])

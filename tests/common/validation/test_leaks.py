@@ -20,7 +20,8 @@ HOUR = np.tile(np.arange(N_HOURS), N_DAYS)
 EVERY = np.ones(len(DAY), dtype=bool)
 DAY_FOLDS = group_folds(DAY, n_folds=4, seed=0, can_hold=EVERY, is_train=EVERY)
 ROW_FOLDS = group_folds(np.arange(len(DAY)), n_folds=4, seed=0, can_hold=EVERY, is_train=EVERY)
-# The target belongs to the day, but for little noise; the day's weather, a feature, tells days apart.
+# The target belongs to the day, but for little noise; the day's weather, a feature, tells days
+# apart.
 TARGET = np.random.default_rng(0).normal(size=N_DAYS)[DAY] + 0.1 * np.sin(HOUR)
 WEATHER = np.random.default_rng(1).normal(size=(N_DAYS, 2))[DAY]
 
@@ -56,18 +57,24 @@ def test_a_target_mean_over_held_rows_sets_it_off():
 
 
 def test_folds_that_split_alike_rows_are_seen_only_when_groups_move_together():
-    """Hours of a day share their target, and row folds hold some hours of a day and fit on the others."""
+    """Hours of a day share their target, and row folds hold some hours of a day and fit on the
+    others.
+    """
     assert alarm(clean_features, ROW_FOLDS, groups=DAY)
     assert not alarm(clean_features, ROW_FOLDS, groups=None)
 
 
 def test_what_every_group_has_in_common_is_no_leak():
-    """Rush hours come every day: moved as they stand, whole days would keep them, and the hour would predict."""
+    """Rush hours come every day: moved as they stand, whole days would keep them, and the hour
+    would predict.
+    """
     assert not alarm(clean_features, DAY_FOLDS, groups=DAY, target=TARGET + 5 * (HOUR == 3))
 
 
 def test_shuffling_moves_whole_groups_and_leaves_unused_rows_alone():
-    """Row i of group g has target 10 g + i; groups have 3 or 5 rows; the last group is in no fold."""
+    """Row i of group g has target 10 g + i; groups have 3 or 5 rows; the last group is in no
+    fold.
+    """
     groups = np.repeat(np.arange(6), [3, 5, 3, 5, 3, 3])
     target = np.concatenate([10.0 * g + np.arange(n) for g, n in enumerate([3, 5, 3, 5, 3, 3])])
     used = groups < 5
@@ -95,9 +102,10 @@ def test_shuffling_moves_whole_groups_and_leaves_unused_rows_alone():
 def test_shuffled_scores_by_hand():
     """Half of the targets are 1 and half -1, in every shuffle, and there are two folds of 20 rows.
 
-    With h ones among the 20 held rows, and so 20 - h among the 20 fit rows, the constant is m = (20 - 2 h) / 20 and
-    the held mean -m: its squared error is 1 + 3 m^2, in both folds. A probe that always answers 0 is followed a
-    tenth of the way, to 0.9 m: 1 + (0.9^2 + 2 * 0.9) m^2 = 1 + 2.61 m^2.
+    With h ones among the 20 held rows, and so 20 - h among the 20 fit rows, the constant is
+    m = (20 - 2 h) / 20 and the held mean -m: its squared error is 1 + 3 m^2, in both folds. A probe
+    that always answers 0 is followed a tenth of the way, to 0.9 m:
+    1 + (0.9^2 + 2 * 0.9) m^2 = 1 + 2.61 m^2.
     """
     target = np.where(np.arange(40) % 2, 1.0, -1.0)
     every = np.ones(40, dtype=bool)
@@ -126,7 +134,9 @@ def test_a_metric_without_a_best_constant_is_refused():
 
 
 def test_is_leaky_by_hand():
-    """Gains 1, 2, 3: mean 2, 3 se = 3 / sqrt(3) = 1.73. Gains 0, 2, 3: mean 1.67, 3 se = 3 * 1.53 / sqrt(3) = 2.65."""
+    """Gains 1, 2, 3: mean 2, 3 se = 3 / sqrt(3) = 1.73. Gains 0, 2, 3: mean 1.67, 3 se = 3 * 1.53 /
+    sqrt(3) = 2.65.
+    """
     constant = np.array([10.0, 10.0, 10.0])
 
     assert is_leaky(np.array([9.0, 8, 7]), constant, lower_is_better=True)
@@ -139,7 +149,9 @@ def test_is_leaky_by_hand():
 
 
 def test_adversarial_validation_measures_a_known_shift():
-    """For N(0, 1) against N(1, 1) no classifier has a greater area than Phi(1 / sqrt(2)) = 0.760."""
+    """For N(0, 1) against N(1, 1) no classifier has a greater area than
+    Phi(1 / sqrt(2)) = 0.760.
+    """
     rng = np.random.default_rng(0)
     train = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["a", "b", "c"])
     test = pd.DataFrame(rng.normal([0, 1, 0], size=(2000, 3)), columns=["a", "b", "c"])
@@ -152,7 +164,9 @@ def test_adversarial_validation_measures_a_known_shift():
 
 
 def test_adversarial_validation_needs_groups_where_rows_share_features():
-    """Train and test days are alike, but a day's weather is the same all day and gives the day away."""
+    """Train and test days are alike, but a day's weather is the same all day and gives the day
+    away.
+    """
     features = pd.DataFrame(WEATHER)
     is_test = DAY % 2 == 1
     groups = np.concatenate([DAY[~is_test], DAY[is_test]])

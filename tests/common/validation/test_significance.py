@@ -29,7 +29,9 @@ def draw_days(rng, n_days):
 
 
 def test_interval_holds_the_test_score_as_often_as_it_says():
-    """300 worlds of 60 held-out and 80 test days: resampling days is right, rows see far too little."""
+    """300 worlds of 60 held-out and 80 test days: resampling days is right, rows see far too
+    little.
+    """
     hits = {"days": 0, "rows": 0}
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -48,10 +50,12 @@ def test_interval_holds_the_test_score_as_often_as_it_says():
 
 @pytest.mark.parametrize("n_test_groups", [5, 50, 5000])
 def test_interval_by_hand_for_a_mean(n_test_groups):
-    """For the mean of 50 equal groups, whose means have variance v, both draws have a known variance.
+    """For the mean of 50 equal groups, whose means have variance v, both draws have a known
+    variance.
 
-    The first draw's mean varies by v / 50, and within it groups vary by v (1 - 1/50), so the second adds
-    v (1 - 1/50) / n_test_groups. The interval goes t_49(0.975) sqrt(50/49) such standard deviations out.
+    The first draw's mean varies by v / 50, and within it groups vary by v (1 - 1/50), so the second
+    adds v (1 - 1/50) / n_test_groups. The interval goes t_49(0.975) sqrt(50/49) such standard
+    deviations out.
     """
     rng = np.random.default_rng(0)
     values = np.repeat(rng.normal(size=50), 3)
@@ -91,7 +95,8 @@ def test_interval_equals_an_obvious_loop():
 def test_a_test_with_more_holidays_is_expected_to_score_as_its_own_mix():
     """Errors are 1 on 36 plain days and 3 on 4 holidays; 1 test day in 2 is a holiday.
 
-    The root mean square of the test is sqrt((1 + 9) / 2) whatever is drawn; the held-out mix gives sqrt(1.8).
+    The root mean square of the test is sqrt((1 + 9) / 2) whatever is drawn; the held-out mix gives
+    sqrt(1.8).
     """
     day = np.repeat(np.arange(40), 5)
     is_holiday = day >= 36
@@ -122,7 +127,9 @@ def test_a_stratum_that_was_never_held_out_is_drawn_from_all_groups():
 
 
 def test_strata_that_were_hardly_held_out_are_named():
-    """40 days of 5 rows, 4 of them holidays: 4 is few, and 20 of 40 test days are holidays, 1 of 41 is not many."""
+    """40 days of 5 rows, 4 of them holidays: 4 is few, and 20 of 40 test days are holidays, 1 of 41
+    is not many.
+    """
     day = np.repeat(np.arange(40), 5)
     oof = replace(make_oof(np.ones(200), day), stratum=np.where(day >= 36, "holiday", "plain"))
 
@@ -148,7 +155,9 @@ def test_interval_errors():
 
 
 def test_paired_difference_finds_nothing_where_there_is_nothing_as_often_as_it_says():
-    """Two variants whose errors come from one law, alike within days: p < 0.05 in about 5 % of 400 worlds."""
+    """Two variants whose errors come from one law, alike within days: p < 0.05 in about 5 % of 400
+    worlds.
+    """
     n_found = 0
     for seed in range(400):
         rng = np.random.default_rng(seed)
@@ -175,10 +184,12 @@ def test_paired_difference_sees_a_small_gain_on_the_same_rows():
 
 
 def test_paired_difference_by_hand_for_two_groups():
-    """Groups with differences 1 and -3 give 1, -1, -1 or -3 when two are drawn: a quarter is above zero.
+    """Groups with differences 1 and -3 give 1, -1, -1 or -3 when two are drawn: a quarter is above
+    zero.
 
-    A quarter is 0.6745 standard deviations out; times sqrt(1 - 1/2) on the t curve with 1 degree of freedom, whose
-    two-sided p is 1 - 2 atan(t) / pi. Two groups say so little that the interval is all that was drawn.
+    A quarter is 0.6745 standard deviations out; times sqrt(1 - 1/2) on the t curve with 1 degree of
+    freedom, whose two-sided p is 1 - 2 atan(t) / pi. Two groups say so little that the interval is
+    all that was drawn.
     """
     a = make_oof(np.array([1.0, -3.0]))
 
@@ -217,9 +228,11 @@ def test_paired_difference_errors():
 
 
 def test_nadeau_bengio_by_hand():
-    """Differences 1, 2, 3: mean 2, variance 1, and with n_test / n_train = 1/2 the error is sqrt(1/3 + 1/2).
+    """Differences 1, 2, 3: mean 2, variance 1, and with n_test / n_train = 1/2 the error is
+    sqrt(1/3 + 1/2).
 
-    So t^2 = 4 / (5/6) = 4.8, and with 2 degrees of freedom p = 1 - t / sqrt(2 + t^2) = 1 - sqrt(4.8 / 6.8).
+    So t^2 = 4 / (5/6) = 4.8, and with 2 degrees of freedom p = 1 - t / sqrt(2 + t^2)
+    = 1 - sqrt(4.8 / 6.8).
     """
     found = nadeau_bengio(np.array([1.0, 2, 3]), test_over_train=0.5)
 
@@ -250,13 +263,17 @@ def test_nadeau_bengio_at_the_edges():
 
 
 def test_holm_by_hand():
-    """0.01 * 3 = 0.03; 0.03 * 2 = 0.06; 0.04 * 1 would be below that, so 0.06. 0.9 * 2 and 0.8 * 3 stop at 1."""
+    """0.01 * 3 = 0.03; 0.03 * 2 = 0.06; 0.04 * 1 would be below that, so 0.06. 0.9 * 2 and 0.8 * 3
+    stop at 1.
+    """
     assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
     assert holm(np.array([0.9, 0.8, 0.95])) == pytest.approx([1, 1, 1])
 
 
 def test_holm_rejects_what_the_step_down_rejects():
-    """Holm's own wording: go up from the smallest p while p_k <= level / (m - k), and reject those passed."""
+    """Holm's own wording: go up from the smallest p while p_k <= level / (m - k), and reject those
+    passed.
+    """
     rng = np.random.default_rng(0)
     for _ in range(200):
         p_values = rng.beta(0.3, 2, 6)
