@@ -27,14 +27,12 @@ MARKER = ".kaggle-partial"
 """Ending of the file in which the CLI keeps the full size and version of a half download."""
 
 CREDENTIALS = (
-    "make a token at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token or "
-    "set KAGGLE_API_TOKEN "
-    "(a kaggle.json in ~/.kaggle, KAGGLE_USERNAME with KAGGLE_KEY, and `kaggle auth login` do as "
-    "well)"
+    "make a token at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token "
+    "or set KAGGLE_API_TOKEN (a kaggle.json in ~/.kaggle, KAGGLE_USERNAME with KAGGLE_KEY, "
+    "and `kaggle auth login` do as well)"
 )
 
-# Looked for in this order: a traceback tells more than the help on credentials that may stand above
-# it.
+# Looked for in this order: a traceback tells more than the help on credentials above it.
 SIGNS = {
     "setup": r"No module named",
     "disk": r"No space left on device",
@@ -207,9 +205,8 @@ class Kaggle:
                 return f"the download came damaged and was deleted ({said}): run this again"
             case "network":
                 return (
-                    "Kaggle cannot be reached, or the connection broke: check the network and run "
-                    "this again; "
-                    "a download goes on where it stopped"
+                    "Kaggle cannot be reached, or the connection broke: check the network and "
+                    "run this again; a download goes on where it stopped"
                 )
             case "credentials":
                 return (

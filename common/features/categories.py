@@ -22,8 +22,7 @@ def learn_levels(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, np.nd
 
 
 def make_codes(frame: pd.DataFrame, levels: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Turn columns into codes for embeddings: 1, 2, … in the order of the levels, 0 for what was
-    never seen.
+    """Turn columns into codes for embeddings: 1, 2, … by level, 0 for what was never seen.
 
     Args:
         frame: any rows.

@@ -81,7 +81,7 @@ def fit_lightgbm(
     subsample: float = 1.0,
     colsample: float = 1.0,
 ) -> Fitted:
-    """Fit LightGBM on squared error; arguments and result as in `fit_xgboost`.
+    """Fit LightGBM on squared error.
 
     Args:
         table: (N, D) numeric and category columns.

@@ -82,8 +82,7 @@ def fit_net(
         warmup_target=learning_rate,
         warmup_steps=n_warm_up,
     )
-    # XLA made an embedding net 20 times slower on a CPU (about 1,000 against 22,000 rows/s): it is
-    # for GPUs.
+    # XLA made an embedding net 20 times slower on a CPU (about 1,000 against 22,000 rows/s).
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
     model.compile(optimizer, "mse", jit_compile=has_gpu)

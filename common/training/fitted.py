@@ -9,9 +9,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model: `predict` takes what the fit was given more of, and returns (n, ...)
-    predictions.
+    """A fitted model.
 
+    `predict` takes what the fit was given, of other rows, and returns (n, ...) predictions.
     `n_parameters` counts what was learnt: weights of a net, leaves of trees, cells of a table.
     """
 

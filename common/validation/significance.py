@@ -82,9 +82,8 @@ def expected_score(
     Cost: n_resamples metrics on about n_test_rows rows each.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Hesterberg, "What
-        Teachers Should Know
-    About the Bootstrap", 2015 (expanded percentile interval); Holt and Smith, "Post
-    Stratification", 1979. The second draw, of the test, is our addition.
+        Teachers Should Know About the Bootstrap", 2015 (expanded percentile interval); Holt and
+        Smith, "Post Stratification", 1979. The second draw, of the test, is our addition.
     """
     check_positive("n_test_rows", n_test_rows)
     groups = _Groups(oof)
@@ -204,8 +203,7 @@ def nadeau_bengio(differences: np.ndarray, *, test_over_train: float) -> Differe
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """Correct p-values of several comparisons so that any false find among them stays below the
-    level.
+    """Correct p-values of several comparisons for the chance of any false find among them.
 
     The smallest is multiplied by their number m, the next by m - 1, and so on; none becomes smaller
     than the one before it.
@@ -280,8 +278,7 @@ class _Groups:
         """List the rows of the drawn groups, each as often as it was drawn."""
         sizes = self.sizes[drawn]
         ends = np.cumsum(sizes)
-        # A run of consecutive places per drawn group, all runs at once: a loop over groups is far
-        # slower.
+        # A run of consecutive places per drawn group, all at once: a loop is far slower.
         return self._order[
             np.arange(ends[-1]) + np.repeat(self._starts[drawn] - ends + sizes, sizes)
         ]

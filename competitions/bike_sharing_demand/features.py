@@ -19,8 +19,7 @@ STORMY, RAINY = 0.5, 0.2  # share of a day's hours with rain or snow
 
 
 def load_hours(raw: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read train and test as one frame in order of time, since the test's days lie between the
-    train's.
+    """Read train and test as one frame in order of time: the test lies between the train days.
 
     Args:
         raw: the competition's files.

@@ -37,14 +37,14 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     Raises:
         InputError: a file or a setting is not as it must be.
     """
-    # 1. Read: the test's days lie between the train's, and its weather is given, so both are one
-    # frame.
-    hours, is_test = load_hours(raw)
-    features = make_features(hours)
-
     if not config.models or not set(config.models) <= set(FITS):
         received = ", ".join(config.models) or "none"
         raise InputError(f"models must be some of {', '.join(FITS)}, received {received}")
+
+    # 1. Read: the test's days lie between the train's and its weather is given: both are one frame.
+    store = FoldStore(work, raw, code=Path(__file__).parent)
+    hours, is_test = load_hours(raw)
+    features = make_features(hours)
 
     # 2. Folds: whole days, a week at a time, as the test comes. They depend on seed and data, never
     # on the model.
@@ -52,7 +52,6 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
 
     # 3. Fit every model on every fold; the test gets a fit on all train rows, but month by month
     # where only the past may be used.
-    store = FoldStore(work, raw, code=Path(__file__).parent)
     fitted = [
         cross_fit(
             partial(FITS[name], features, hours, config),

@@ -1,5 +1,4 @@
-"""Cuts a test set out of Kaggle's train files by the competition's rule, one step earlier in every
-month.
+"""Cuts a test set out of Kaggle's train files by its own rule, one step earlier in every month.
 
 Kaggle keeps the end of each month (day 20 on) as test and its answers to itself. Here the last six
 train days of each month (14 to 19) become the test: both years, true answers, a shorter gap than
