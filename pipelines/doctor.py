@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from rich.console import Console
@@ -109,12 +110,17 @@ def _find_gpu() -> str:
 
 def _examine_disk(home: Home) -> tuple[str, bool, str]:
     free = shutil.disk_usage(home.root).free / 2**30
-    used = sum(
-        path.stat().st_size for path in (home.root / "data" / "work").rglob("*") if path.is_file()
-    )
+    used = sum(map(_size, (home.root / "data" / "work").rglob("*")))
     can_write = os.access(home.root, os.W_OK)
     found = f"{home.root}: {free:.0f} GiB free; data/work ({used / 2**20:.0f} MiB) may be deleted"
     return "disk", free > 2 and can_write, found if can_write else f"{home.root} cannot be written"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # A run that goes on has just given it its final name.
+        return 0
 
 
 def _examine_wheels(home: Home) -> tuple[str, bool, str]:

@@ -44,7 +44,7 @@ def estimate_place(board: Leaderboard, metric: Metric, score: float) -> Place:
 def describe_place(board: Leaderboard, metric: Metric, score: float) -> str:
     """Say the place in words: "would stand near 214 of 3,251, silver; approximate"."""
     if metric.is_better(score, board.first):
-        return f"better than the first ({board.first:g}): not to be believed, the test is harder"
+        return f"better than the first ({board.first:g}): not to be believed"
     place = estimate_place(board, metric, score)
     medal = place.medal or "no medal"
     return f"would stand near {place.rank:,} of {board.teams:,}, {medal}; approximate"

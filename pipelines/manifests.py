@@ -26,8 +26,8 @@ def load_manifest(path: Path, *, any_format: bool = False) -> dict[str, Any]:
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: a manifest is the JSON that `run` writes") from None
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise InputError(f"{path} is no file: a manifest is the JSON that `run` writes") from None
     return _parse(path, data, any_format=any_format)
 
 

@@ -124,10 +124,10 @@ def run(
     if pictures and not request.competition.has_function("pipeline", "draw"):
         raise InputError(f"{name} draws no pictures: run it without --pictures")
     folder = home.submissions(name, request.kind)
-    earlier = _load_earlier(folder / f"{request.stem}.json")
+    _load_earlier(folder / f"{request.stem}.json")
     manifest, outcome = compute(request, home, console, work=work or home.work(name))
     _write_oof(home.oof(name, request.kind, request.stem), outcome)
-    manifest = _write_results(request, folder, manifest, outcome, earlier)
+    manifest = _write_results(request, folder, manifest, outcome)
     print_report(request.competition.facts, manifest, folder, console)
     if pictures:
         out = home.work(name) / "pictures" / request.kind / request.stem
@@ -180,6 +180,8 @@ def compute(
         ):
             outcome = _run_pipeline(request, config, raw, work)
         seconds = time.perf_counter() - start
+    if load_digests(raw) != digests:
+        raise InputError("the raw files changed during the run: run it again")
     if load_code_digest(competition.folder) != facts["code"]:
         raise InputError("the source changed during the run: run it again")
 
@@ -304,7 +306,6 @@ def _write_results(
     folder: Path,
     manifest: dict[str, Any],
     outcome: Outcome,
-    earlier: dict[str, Any],
 ) -> dict[str, Any]:
     """Write CSV and manifest, each whole; an earlier score from Kaggle for equal bytes is kept."""
     frame, csv, path = (
@@ -324,6 +325,7 @@ def _write_results(
         "columns": {name: _describe(values[name]) for name in values},
         "sample": frame.iloc[rows].astype(object).to_numpy().tolist(),
     }
+    earlier = _load_earlier(path)
     if "kaggle" in earlier and earlier["submission"]["sha256"] == digest:
         manifest["kaggle"] = earlier["kaggle"]
     with written_whole(path) as partial:

@@ -68,14 +68,21 @@ def submit(
     earlier = _upload_once(kaggle, csv, description, mark, console, again=again)
     with console.status("waiting for the score"):
         submission = _wait(kaggle, mark, earlier, timeout_s, sleep)
-    facts = dataclasses.asdict(submission)
-    manifest["kaggle"] = {
-        name: facts[name] for name in ("public", "private", "status", "ref", "date")
-    }
-    with written_whole(path) as partial:
-        partial.write_text(dump_manifest(manifest))
+    _write_score(path, manifest["submission"]["sha256"], submission)
     _report(submission, kaggle, console)
     return submission
+
+
+def _write_score(path: Path, sha256: str, submission: Submission) -> None:
+    """Write Kaggle's verdict into the manifest, unless a run has replaced it since."""
+    manifest = load_run_manifest(path)
+    if manifest["submission"]["sha256"] != sha256:
+        return
+    facts = dataclasses.asdict(submission)
+    names = ("public", "private", "status", "ref", "date")
+    manifest["kaggle"] = {name: facts[name] for name in names}
+    with written_whole(path) as partial:
+        partial.write_text(dump_manifest(manifest))
 
 
 def _check_sendable(competition: Competition, manifest: dict[str, Any]) -> None:
@@ -85,6 +92,11 @@ def _check_sendable(competition: Competition, manifest: dict[str, Any]) -> None:
             f"submit takes runs on kaggle data, this one is on {kind} data, whose test rows are "
             "not Kaggle's: "
             f"run `run {competition.name} --data kaggle` and submit that"
+        )
+    if manifest["variant"] in competition.facts.DIAGNOSTICS:
+        raise InputError(
+            f"{manifest['variant']} is a diagnostic, which is not submitted: "
+            f"run {competition.name} {competition.facts.DEFAULT}"
         )
     if source.code_only:
         raise InputError(
@@ -98,7 +110,7 @@ def _check_sendable(competition: Competition, manifest: dict[str, Any]) -> None:
 def _check_file(competition: Competition, home: Home, csv: Path, sha256: str) -> None:
     """Check that the CSV is the manifest's, and that Kaggle's own sample agrees with it."""
     if not csv.is_file():
-        raise InputError(f"{csv} is missing: run or reproduce it again")
+        raise InputError(f"{csv} is missing: run it again")
     received = compute_sha256(csv)
     if received != sha256:
         raise InputError(

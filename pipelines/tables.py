@@ -54,23 +54,23 @@ def write_tables(console: Console) -> None:
 def show_list(home: Home, console: Console) -> None:
     """Print every competition: data at hand, the default's tracked score, medal cuts."""
     manifests = load_tracked_manifests(CODE)
-    shown = Table("competition", "data here", "default", "tracked score", "medals")
+    shown = Table("competition", "data here", "tracked score", "medals")
     for column in shown.columns[1:]:
         column.no_wrap = True
+    shown.columns[0].min_width = max(map(len, load_names()))
     for name in load_names():
         competition = load_competition(name)
         facts = competition.facts
         at_hand = [kind for kind in KINDS if home.raw(name, kind).is_dir()]
         scores = [
-            f"{kind}: {_describe_best_known(manifest['score'])}"
+            f"{kind} {_describe_best_known(manifest['score'])}"
             for kind, manifest in _find_default(competition, manifests).items()
         ]
         board = facts.LEADERBOARD
         shown.add_row(
             f"{name}\n[dim]{', '.join(facts.TECHNIQUES)}[/]",
             "\n".join(at_hand) or "none",
-            facts.DEFAULT,
-            "\n".join(scores) or "none",
+            "\n".join([facts.DEFAULT, *(scores or ["none"])]),
             f"gold {board.gold}\nsilver {board.silver}\nbronze {board.bronze}" if board else "–",
         )
     console.print(shown)
@@ -179,7 +179,7 @@ def _find(manifests: Manifests, name: str, kind: str, variant: str) -> dict[str,
 
 def _describe_best_known(score: dict[str, Any]) -> str:
     of = "expected" if score["true"] is None else "true"
-    return f"{score[of]:.4f} ({of})"
+    return f"{score[of]:.4f} {of}"
 
 
 def _describe_expected(score: dict[str, Any]) -> str:

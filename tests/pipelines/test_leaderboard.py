@@ -86,7 +86,7 @@ def test_the_place_is_said_in_words():
 @pytest.mark.parametrize(("board", "metric", "sign"), [(BOARD, LOSS, 1), (MIRRORED, GAIN, -1)])
 def test_better_than_the_first_is_not_to_be_believed(board, metric, sign):
     assert describe_place(board, metric, sign * 0.2999) == (
-        f"better than the first ({sign * 0.3:g}): not to be believed, the test is harder"
+        f"better than the first ({sign * 0.3:g}): not to be believed"
     )
     assert describe_place(board, metric, sign * 0.3) == (
         "would stand near 1 of 3,251, gold; approximate"

@@ -79,7 +79,7 @@ def test_a_row_of_the_sample_is_a_line():
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (None, "is missing: a manifest is the JSON that `run` writes"),
+        (None, "is no file: a manifest is the JSON that `run` writes"),
         (b"{", "is not JSON"),
         (b"\xff\xfe{", "is not JSON"),
         (b"[]", "must be a manifest of format 2: run it again"),

@@ -50,10 +50,7 @@ def test_a_place_on_the_board_is_for_kaggle_data_only(home, kind):
         frame = load_submission(home, "kaggle")
         write_answers(home, "kaggle", frame)
         told = run_told(ask(kind), home)
-        assert (
-            "by its true score, better than the first (0.33756): "
-            "not to be believed, the test is harder\n"
-        ) in told
+        assert ("by its true score, better than the first (0.33756): not to be believed\n") in told
     else:
         assert "not comparable: the test rows are not Kaggle's" in line and "near" not in line
 

@@ -214,7 +214,7 @@ def test_what_cannot_be_reproduced_is_told(home, path, tmp_path):
     bench.write_text(json.dumps({"format": FORMAT, "rows": []}))
     with pytest.raises(InputError, match="must be the manifest of a run, received a bench table"):
         try_again(bench, home)
-    with pytest.raises(InputError, match=r"nothing\.json is missing"):
+    with pytest.raises(InputError, match=r"nothing\.json is no file"):
         try_again(tmp_path / "nothing.json", home)
     change(path, variant="gone")
     with pytest.raises(InputError, match="has no variant gone: there is baseline"):

@@ -172,6 +172,21 @@ def test_a_killed_worker_is_told_with_what_helps(home, monkeypatch):
 # Code and raw files of the manifest are those that ran.
 
 
+def test_raw_files_that_changed_during_the_run_are_told_and_nothing_is_written(home, monkeypatch):
+    """Another command may bring new data while the fits go on."""
+    run = BIKES.load("pipeline").run
+
+    def run_and_change(config, raw: Path, work: Path, seed: int) -> Outcome:
+        outcome = run(config, raw, work, seed)
+        rewrite(raw / "test.csv", lambda data: data + b"\n")
+        return outcome
+
+    monkeypatch.setattr(BIKES.load("pipeline"), "run", run_and_change)
+    with pytest.raises(InputError, match=r"^the raw files changed during the run: run it again$"):
+        pipeline.run(ask(), home, QUIET)
+    assert not (home.root / "submissions").exists()
+
+
 def test_source_that_changed_during_the_run_is_told_and_nothing_is_written(home, monkeypatch):
     """The digest is taken before the pipeline is imported and again when it is through."""
     digests = iter(["before", "after"])

@@ -28,6 +28,7 @@ SCORED = {"status": "COMPLETE", "publicScore": "0.41", "privateScore": "0.42"}
 @pytest.fixture
 def facts(monkeypatch: pytest.MonkeyPatch) -> Any:
     facts: Any = ModuleType("toy")
+    facts.DIAGNOSTICS, facts.DEFAULT = ("leaky",), "linear"
     facts.SOURCE = KaggleCompetition("toy-demand")
     facts.SUBMISSION = SubmissionFile("sampleSubmission.csv", id_column="id", minimum=0.0)
     monkeypatch.setattr(submitting, "load_competition", lambda name: Competition(name, facts))
@@ -163,6 +164,32 @@ def test_code_competitions_say_how_to_go_on(stand: Stand, home: Home, facts: Any
     facts.SOURCE = KaggleCompetition("toy-demand", code_only=True)
     with pytest.raises(InputError, match=r"competitions/toy-demand/code make a notebook"):
         send(write_run(home), home)
+
+
+def test_diagnostics_are_never_submitted(stand: Stand, home: Home, facts: Any) -> None:
+    facts.DIAGNOSTICS = ("blend",)
+    with pytest.raises(InputError, match=r"blend is a diagnostic, .* run toy_demand linear"):
+        send(write_run(home), home)
+    assert not stand.submissions
+
+
+def test_a_score_is_not_written_into_the_manifest_of_a_later_run(
+    stand: Stand, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Kaggle scores, a run with other bytes replaces the manifest."""
+    path = write_run(home)
+    stand.verdicts.append(SCORED)
+    later = json.loads(path.read_text())
+    later["submission"]["sha256"] = "0" * 64
+    wait = submitting._wait
+
+    def wait_and_run(*arguments: Any) -> Any:
+        path.write_text(json.dumps(later))
+        return wait(*arguments)
+
+    monkeypatch.setattr(submitting, "_wait", wait_and_run)
+    send(path, home)
+    assert json.loads(path.read_text()) == later
 
 
 @pytest.mark.parametrize(

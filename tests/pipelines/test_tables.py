@@ -151,9 +151,9 @@ def test_list_shows_data_at_hand_the_defaults_tracked_score_and_the_cuts(root):
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
     at = next(k for k, line in enumerate(lines) if NAME in line)
     assert cells[at : at + 3] == [
-        [NAME, "sample", "blend", "none", "gold 0.36367"],
-        [", ".join(BIKES.facts.TECHNIQUES), "", "", "", "silver 0.3901"],
-        ["", "", "", "", "bronze 0.40856"],
+        [NAME, "sample", "blend", "gold 0.36367"],
+        [", ".join(BIKES.facts.TECHNIQUES), "", "none", "silver 0.3901"],
+        ["", "", "", "bronze 0.40856"],
     ]
 
     write_manifest(root, "kaggle", "blend-seed0", 0.38012)
@@ -162,6 +162,6 @@ def test_list_shows_data_at_hand_the_defaults_tracked_score_and_the_cuts(root):
     console = make_console()
     tables.show_list(Home(root / "nowhere"), console)
     told = load_told(console)
-    assert "│ kaggle: 0.3901 (expected) " in told and "│ open: 0.4300 (true) " in told
+    assert "│ kaggle 0.3901 expected " in told and "│ open 0.4300 true " in told
     assert "0.36 " not in told and "0.3600" not in told
     assert [line.split("│")[2].strip() for line in told.splitlines() if NAME in line] == ["none"]
