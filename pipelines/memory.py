@@ -1,9 +1,13 @@
 """Peak memory of this process and all that it starts."""
 
+import os
 import threading
+import time
 from types import TracebackType
 
 import psutil
+
+SETTLED_S = 0.2
 
 
 class PeakMemory:
@@ -46,6 +50,8 @@ class PeakMemory:
 
 def _resident(process: psutil.Process) -> int:
     try:
-        return int(process.memory_info().rss)
+        # A child that has not yet started its own program shows all of its parent's memory.
+        is_settled = process.pid == os.getpid() or time.time() - process.create_time() > SETTLED_S
+        return int(process.memory_info().rss) if is_settled else 0
     except psutil.NoSuchProcess:  # it ended between the listing and the look
         return 0
