@@ -1,6 +1,5 @@
 """Peak memory of this process and all that it starts."""
 
-import os
 import threading
 import time
 from types import TracebackType
@@ -40,18 +39,20 @@ class PeakMemory:
 
     def _watch(self) -> None:
         me = psutil.Process()
+        first_seen: dict[int, float] = {}
         while True:
-            self.mib = max(
-                self.mib, sum(map(_resident, [me, *me.children(recursive=True)])) / 2**20
-            )
+            now, total = time.monotonic(), _resident(me)
+            for child in me.children(recursive=True):
+                # One that has not yet started its own program shows all of its parent's memory.
+                if now - first_seen.setdefault(child.pid, now) >= SETTLED_S:
+                    total += _resident(child)
+            self.mib = max(self.mib, total / 2**20)
             if self._stop.wait(self._every_s):
                 return
 
 
 def _resident(process: psutil.Process) -> int:
     try:
-        # A child that has not yet started its own program shows all of its parent's memory.
-        is_settled = process.pid == os.getpid() or time.time() - process.create_time() > SETTLED_S
-        return int(process.memory_info().rss) if is_settled else 0
+        return int(process.memory_info().rss)
     except psutil.NoSuchProcess:  # it ended between the listing and the look
         return 0
