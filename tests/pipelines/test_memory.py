@@ -6,8 +6,17 @@ import sys
 import time
 
 import psutil
+import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from pipelines.memory import PeakMemory
+
+
+@pytest.fixture(autouse=True)
+def no_workers():
+    """Idle workers of other tests are children too, and would be counted."""
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
 
 ALLOCATE = "import time; block = b'x' * (200 * 2**20); time.sleep(1.0)"
 """200 MiB that are written to, so that they are resident."""
