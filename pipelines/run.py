@@ -124,6 +124,8 @@ def run(
     if pictures and not request.competition.has_function("pipeline", "draw"):
         raise InputError(f"{name} draws no pictures: run it without --pictures")
     folder = home.submissions(name, request.kind)
+    # A broken file in the way is told now, not after minutes of fits; a score that `submit` writes
+    # meanwhile is read when it counts.
     _load_earlier(folder / f"{request.stem}.json")
     manifest, outcome = compute(request, home, console, work=work or home.work(name))
     _write_oof(home.oof(name, request.kind, request.stem), outcome)
