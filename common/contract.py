@@ -34,12 +34,13 @@ class Table:
     """A CSV file, or a glob of equal ones, among the raw files.
 
     `columns` are those that must be there; others may be. `optional`, when not empty, says where
-    the file comes from, and the pipeline works without it.
+    the file comes from, and the pipeline works without it. `separator` stands between the fields.
     """
 
     path: str
     columns: tuple[str, ...]
     optional: str = ""
+    separator: str = ","
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ class Outcome:
         oof: the rows behind the score.
         cost: what fitting took, summed over all parts.
         test_stratum: (n_test,) of the submission's rows, where `oof.stratum` is given.
+        folds_are_windows: whether folds are windows of time and the test is one more of them.
     """
 
     submission: pd.DataFrame
@@ -167,6 +169,7 @@ class Outcome:
     oof: OutOfFold
     cost: Cost
     test_stratum: np.ndarray | None = None
+    folds_are_windows: bool = False
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,13 @@ def examine(home: Home) -> Iterator[tuple[str, bool | None, str]]:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
     )
     yield "GPU", True, _find_gpu()
+    yield (
+        "R",
+        shutil.which("Rscript") is not None or None,
+        shutil.which("Rscript")
+        or "none: variants with R in their name need it (apt-get install "
+        "r-base-core r-cran-ranger r-cran-data.table)",
+    )
     yield _examine_disk(home)
     yield _examine_wheels(home)
     try:

@@ -28,7 +28,11 @@ from common.data.sources import compute_sha256, join_digests, load_digests, load
 from common.data.submissions import check_submission, pick_values
 from common.data.tables import check_files, load_table
 from common.seeds import limit_threads
-from common.validation.significance import expected_score, find_thin_strata
+from common.validation.significance import (
+    expected_score,
+    expected_window_score,
+    find_thin_strata,
+)
 from pipelines.catalog import Competition, choose_config
 from pipelines.manifests import (
     FORMAT,
@@ -267,12 +271,16 @@ def _make_manifest(
     request: Request, config: Any, digests: dict[str, str], outcome: Outcome
 ) -> dict[str, Any]:
     facts = request.competition.facts
-    expected = expected_score(
-        outcome.oof,
-        facts.METRIC,
-        n_test_rows=len(outcome.submission),
-        seed=request.seed,
-        test_stratum=outcome.test_stratum,
+    expected = (
+        expected_window_score(outcome.fold_scores)
+        if outcome.folds_are_windows
+        else expected_score(
+            outcome.oof,
+            facts.METRIC,
+            n_test_rows=len(outcome.submission),
+            seed=request.seed,
+            test_stratum=outcome.test_stratum,
+        )
     )
     stratum = outcome.test_stratum
     thin_strata = () if stratum is None else find_thin_strata(outcome.oof, stratum)

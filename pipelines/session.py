@@ -14,6 +14,7 @@ import filelock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+LOGGERS = ("common", "competitions")
 CHATTER = re.compile(
     rb"I0000 00:00"
     rb"|WARNING: All log messages before absl"
@@ -94,15 +95,18 @@ class _ProgressHandler(logging.Handler):
 
 @contextmanager
 def shown_progress(console: Console) -> Iterator[None]:
-    """Show `cross_fit`'s log as it comes."""
+    """Show `cross_fit`'s log as it comes, and what `common` and competitions warn of."""
     columns = (TextColumn("  {task.description:<25}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TextColumn("fits"), TimeElapsedColumn(), console=console) as progress:
-        handler, logger = _ProgressHandler(progress), logging.getLogger("common")
-        before = logger.level
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        handler = _ProgressHandler(progress)
+        loggers = [logging.getLogger(name) for name in LOGGERS]
+        before = [logger.level for logger in loggers]
+        for logger in loggers:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
         try:
             yield
         finally:
-            logger.removeHandler(handler)
-            logger.setLevel(before)
+            for logger, level in zip(loggers, before, strict=True):
+                logger.removeHandler(handler)
+                logger.setLevel(level)

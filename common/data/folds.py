@@ -52,7 +52,7 @@ def load_code_digest(competition: Path) -> str:
     digests = {}
     for folder in (competition.resolve(), common):
         for path in folder.rglob("*"):
-            if path.suffix == ".py":
+            if path.suffix in (".py", ".R"):
                 name = path.relative_to(folder.parent).as_posix()
                 digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return join_digests(digests)

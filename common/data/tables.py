@@ -1,7 +1,7 @@
 """CSV tables from disk, checked as they come in."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,12 @@ from common.contract import Table
 
 
 def load_table(
-    path: Path, *, dates: Iterable[str] = (), columns: Iterable[str] = ()
+    path: Path,
+    *,
+    dates: Iterable[str] = (),
+    columns: Iterable[str] = (),
+    dtypes: Mapping[str, str] | None = None,
+    separator: str = ",",
 ) -> pd.DataFrame:
     """Read a CSV file. A byte-order mark and Windows line ends are taken as they come.
 
@@ -21,13 +26,16 @@ def load_table(
         path: the file.
         dates: columns to parse as dates.
         columns: columns that must be there.
+        dtypes: types of columns whose text may look like numbers; the others' types are found.
+        separator: what stands between the fields.
 
     Raises:
         InputError: the file is missing, empty, not UTF-8 or not a table; a column is missing; a
             date is none.
     """
     dates = tuple(dates)
-    frame = _load_csv(path, dtype=dict.fromkeys(dates, "str"))
+    types = {**(dtypes or {}), **dict.fromkeys(dates, "str")}
+    frame = _load_csv(path, dtype=types, sep=separator)
     check_columns(path, frame.columns, (*columns, *dates))
     for column in dates:
         parsed = pd.to_datetime(frame[column], format="ISO8601", errors="coerce")
@@ -60,8 +68,19 @@ def check_numbers(
     *,
     minimum: float,
     maximum: float = np.inf,
+    whole: bool = False,
+    may_miss: bool = False,
 ) -> None:
     """Check that columns hold finite numbers within bounds.
+
+    Args:
+        path: the file that the frame was read from.
+        frame: its rows, in the file's order.
+        columns: which to check.
+        minimum: the least number allowed.
+        maximum: the greatest.
+        whole: whether they must be whole numbers.
+        may_miss: whether a field may be empty.
 
     Raises:
         InputError: text, NaN, an infinity or a number outside; the message names column, line and
@@ -70,11 +89,33 @@ def check_numbers(
     bounds = f">= {minimum:g}" if maximum == np.inf else f"from {minimum:g} to {maximum:g}"
     for column in columns:
         values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)
-        wrong = np.flatnonzero(~(np.isfinite(values) & (values >= minimum) & (values <= maximum)))
-        if len(wrong):
+        is_good = np.isfinite(values) & (values >= minimum) & (values <= maximum)
+        if whole:
+            is_good &= values == np.floor(values)
+        if may_miss:
+            is_good |= frame[column].isna().to_numpy()
+        if (wrong := np.flatnonzero(~is_good)).size:
             value = frame[column].iloc[wrong[0]]
             raise InputError(
-                f"{path}: column {column} must hold numbers {bounds}, "
+                f"{path}: column {column} must hold {'whole ' * whole}numbers {bounds}, "
+                f"line {wrong[0] + 2} has {value} ({len(wrong)} such rows)"
+            )
+
+
+def check_labels(
+    path: Path, frame: pd.DataFrame, columns: Iterable[str], *, allowed: Iterable[str]
+) -> None:
+    """Check that columns of text hold nothing but certain labels.
+
+    Raises:
+        InputError: another text or NaN; the message names column, line and value.
+    """
+    allowed = list(allowed)
+    for column in columns:
+        if (wrong := np.flatnonzero(~frame[column].isin(allowed))).size:
+            value = frame[column].iloc[wrong[0]]
+            raise InputError(
+                f"{path}: column {column} must hold one of {', '.join(allowed)}, "
                 f"line {wrong[0] + 2} has {value} ({len(wrong)} such rows)"
             )
 
@@ -97,17 +138,17 @@ def check_files(raw: Path, files: Iterable[Table]) -> list[str]:
         if not paths:
             notes.append(f"{file.path} is not there ({file.optional}); going on without it")
         for path in paths:
-            check_columns(path, load_header(path), file.columns)
+            check_columns(path, load_header(path, separator=file.separator), file.columns)
     return notes
 
 
-def load_header(path: Path) -> list[str]:
+def load_header(path: Path, *, separator: str = ",") -> list[str]:
     """Read a CSV file's column names.
 
     Raises:
         InputError: the file has no rows or is not a UTF-8 table.
     """
-    head = _load_csv(path, nrows=1)
+    head = _load_csv(path, nrows=1, sep=separator)
     if head.empty:
         raise InputError(f"{path} has a header and no rows")
     return list(head.columns)
@@ -119,7 +160,10 @@ def _load_csv(path: Path, **options: Any) -> pd.DataFrame:
             # Where rows are longer than the header, pandas would take their first field for an
             # index.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
+            # A column gets one type from all of its rows, not one from each block of them.
+            return pd.read_csv(
+                path, encoding="utf-8-sig", index_col=False, low_memory=False, **options
+            )
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
     except pd.errors.EmptyDataError:

@@ -65,7 +65,7 @@ def fit_xgboost(
         return booster.predict(xgboost.DMatrix(rows, enable_categorical=True, nthread=threads))
 
     n_leaves = sum(tree.count("leaf=") for tree in booster.get_dump())
-    return Fitted(predict, n_leaves)
+    return Fitted(predict, n_leaves, booster.get_score(importance_type="total_gain"))
 
 
 def fit_lightgbm(
@@ -127,4 +127,5 @@ def fit_lightgbm(
         # LightGBM itself goes by position, whatever the names are.
         return np.asarray(booster.predict(rows[columns], num_threads=threads))
 
-    return Fitted(predict, n_leaves)
+    gains = dict(zip(columns, booster.feature_importance("gain").tolist(), strict=True))
+    return Fitted(predict, n_leaves, gains)

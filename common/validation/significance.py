@@ -1,5 +1,6 @@
 """How far a score can be trusted: intervals, and tests of one variant against another."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,6 +97,36 @@ def expected_score(
         scores[resample] = metric(oof.target[rows], oof.prediction[rows])
     tail = _tail(level, groups.n)
     return Expected(*map(float, np.quantile(scores, [0.5, tail, 1 - tail])))
+
+
+def expected_window_score(scores: Sequence[float], *, level: float = 0.95) -> Expected:
+    """Give the interval in which the score on one more window of time should lie.
+
+    Where folds are windows and the test is the next one, what sets windows apart (a heat wave, a
+    late Easter, the level that all stores took on) is larger than what sets stores apart, and no
+    resampling of stores shows it. So the windows are the sample: the interval is Student's
+    prediction interval for one more value, on the log scale of the score.
+
+    Args:
+        scores: (n,) of each window, > 0, n >= 2.
+        level: in (0, 1).
+
+    Returns:
+        The geometric mean, low and high end.
+
+    Raises:
+        ValueError: fewer than 2 windows, or a score is not positive.
+
+    Source: Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 2021, section 5.10
+        (rolling origins); Geisser, "Predictive Inference", 1993 (the interval).
+    """
+    if len(scores) < 2 or min(scores) <= 0:
+        raise ValueError(f"scores must be 2 or more and > 0, received {list(scores)}")
+    logs = np.log(scores)
+    n = len(logs)
+    reach = stats.t.ppf((1 + level) / 2, n - 1) * np.std(logs, ddof=1) * np.sqrt(1 + 1 / n)
+    middle = logs.mean()
+    return Expected(*map(float, np.exp([middle, middle - reach, middle + reach])))
 
 
 def find_thin_strata(oof: OutOfFold, test_stratum: np.ndarray) -> tuple[Thin, ...]:

@@ -143,10 +143,12 @@ def test_bars_count_fits_and_other_messages_are_printed():
         for name, n_done in (("linear", 0), ("trees", 1), ("linear", 3)):
             logger.info("%s", name, extra={"progress": (name, n_done, 4)})
         logger.warning("a file cannot be read: %s", "fitting again")
+        logging.getLogger("competitions.any").warning("2 rows do not say Open")
     logger.info("nobody hears", extra={"progress": ("late", 1, 1)})
     told = load_told(console)
     lines = [line.split() for line in told.splitlines()]
     assert ["a", "file", "cannot", "be", "read:", "fitting", "again"] in lines
+    assert ["2", "rows", "do", "not", "say", "Open"] in lines
     counts = {line[0]: part for line in lines for part in line if "/" in part}
     assert counts == {"linear": "3/4", "trees": "1/4"}
     assert "nobody" not in told and "late" not in told

@@ -4,7 +4,14 @@ import pytest
 
 from common.checks import InputError
 from common.contract import Table
-from common.data.tables import check_columns, check_files, check_numbers, load_header, load_table
+from common.data.tables import (
+    check_columns,
+    check_files,
+    check_labels,
+    check_numbers,
+    load_header,
+    load_table,
+)
 
 
 @pytest.fixture
@@ -100,6 +107,34 @@ def test_columns_and_dates_may_be_any_iterables(write):
     assert frame["day"].dt.day.tolist() == [1, 2]
 
 
+def test_another_separator_reads_the_same_table(write):
+    plain, other = write(PLAIN), write(PLAIN.replace(",", ";"), "other.csv")
+
+    frame = load_table(other, dates=["day"], columns=["count"], separator=";")
+
+    pd.testing.assert_frame_equal(frame, load_table(plain, dates=["day"]))
+    assert load_header(other, separator=";") == ["day", "count"]
+    with pytest.raises(InputError, match=r"must have a column count, received day;count$"):
+        load_table(other, columns=["count"])
+
+
+def test_text_that_looks_like_numbers_stays_text_when_asked(write):
+    path = write("code,count\n01,1\n1,2\n,3\n")
+
+    frame = load_table(path, dtypes={"code": "str"})
+
+    assert frame["code"].tolist()[:2] == ["01", "1"] and frame["code"].isna()[2]
+    assert frame["count"].dtype == np.int64
+    assert load_table(path)["code"].tolist()[:2] == [1, 1]
+
+
+def test_a_column_has_one_type_however_long_it_is(write):
+    """pandas alone would warn, and take the first 400,000 rows for numbers, the last for text."""
+    frame = load_table(write("code,n\n" + "0,1\n" * 400_000 + "a,1\n"))
+
+    assert frame["code"].map(type).unique().tolist() == [str]
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [
@@ -143,6 +178,37 @@ def test_numbers_at_the_minimum_pass(write):
     check_numbers(path, load_table(path), ["b"], minimum=-2.5)
     with pytest.raises(InputError, match=r"column b must hold numbers >= -2\.4"):
         check_numbers(path, load_table(path), ["a", "b"], minimum=-2.4)
+
+
+def test_numbers_may_have_to_be_whole_and_may_be_missing(write):
+    path = write("a,b\n1,\n2.5,3\n,many\n")
+    frame = load_table(path)
+
+    check_numbers(path, frame, ["a"], minimum=1, may_miss=True)
+    with pytest.raises(
+        InputError,
+        match=r"a must hold whole numbers from 0 to 9, line 3 has 2\.5 \(1 such rows\)",
+    ):
+        check_numbers(path, frame, ["a"], minimum=0, maximum=9, whole=True, may_miss=True)
+    with pytest.raises(InputError, match=r"a must hold whole numbers >= 0, line 3 .*\(2 such rows"):
+        check_numbers(path, frame, ["a"], minimum=0, whole=True)
+    with pytest.raises(
+        InputError, match=r"b must hold numbers >= 0, line 4 has many \(1 such rows"
+    ):
+        check_numbers(path, frame, ["b"], minimum=0, may_miss=True)
+
+
+def test_labels_are_told_apart_from_others(write):
+    path = write("type,size\na,s\nb,\nx,s\n")
+    frame = load_table(path)
+
+    check_labels(path, frame, ["type"], allowed=iter("abx"))
+    with pytest.raises(
+        InputError, match=r"type must hold one of a, b, line 4 has x \(1 such rows\)"
+    ):
+        check_labels(path, frame, ["type"], allowed="ab")
+    with pytest.raises(InputError, match="column size must hold one of s, line 3 has nan"):
+        check_labels(path, frame, ["size"], allowed=["s"])
 
 
 FILES = (
@@ -196,3 +262,14 @@ def test_only_the_first_lines_are_read(tmp_path, write):
     assert load_header(path) == ["day", "count"]
     with pytest.raises(InputError, match="line 100002"):
         load_table(path)
+
+
+def test_a_file_is_checked_by_its_own_separator(tmp_path, write):
+    write("wind;max temp\n1;2\n", "weather/BE.csv")
+    weather = Table("weather/*.csv", columns=("max temp",), separator=";")
+
+    assert check_files(tmp_path, [weather]) == []
+    with pytest.raises(
+        InputError, match=r"BE\.csv must have a column rain, received wind, max temp"
+    ):
+        check_files(tmp_path, [Table("weather/*.csv", columns=("rain",), separator=";")])

@@ -4,22 +4,17 @@ import pytest
 import tensorflow as tf
 from scipy.special import erf
 
-from common.nets.entity_embedding import build_entity_embedding, choose_embedding_dims
+from common.nets.entity_embedding import (
+    build_entity_embedding,
+    choose_embedding_dims,
+    make_embedding_tables,
+)
+from common.nets.piecewise_linear import PiecewiseLinearEmbedding
 from common.seeds import set_all
 from common.training.fit import fit_net
 from tests.helpers.gradients import check_gradients
 
 N_CODES = (3, 7)
-
-
-@pytest.fixture
-def float64():
-    """Build nets in float64, where gradients can be compared."""
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
 
 
 def make_inputs(n_rows, seed=0, n_numbers=2):
@@ -98,6 +93,66 @@ def test_weights_by_hand():
     assert build().count_params() == 71
     # A bound of 2 makes the second table 7 x 2, and one input of the first layer less.
     assert build(largest_embedding=2).count_params() == 71 - 7 - 4
+    # Tables 3 x 2 and 7 x 5, and 2 + 5 + 2 into 4 units: 6 + 35 + 40 + 15 + 4.
+    assert build(dims=(2, 5)).count_params() == 100
+
+
+def test_numbers_go_through_their_layer():
+    """The net with 2 vectors of 3 for the numbers equals one that is given these as 6 numbers."""
+    set_all(0)
+    edges = [[-1.0, 0.0, 2.0], [0.0, 0.5]]
+    layer = PiecewiseLinearEmbedding(edges, dims=3)
+    model, inputs = build(number_layer=layer), make_inputs(8)
+    shake(model)
+    vectors = layer(inputs["numbers"]).numpy().reshape(8, 6)
+    plain = build(n_numbers=6)
+    own = {id(weight) for weight in layer.weights}
+    plain.set_weights([weight.numpy() for weight in model.weights if id(weight) not in own])
+
+    np.testing.assert_allclose(
+        model(inputs), plain({"codes": inputs["codes"], "numbers": vectors}), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_output_range_by_hand():
+    """From 2 to 6, the sigmoid of 0 is the middle, 4, and of ln 3, 3 / 4 of the way: 5.
+
+    All kernels are zero, so the last bias is what is squashed.
+    """
+    model, inputs = build(output_range=(2.0, 6.0)), make_inputs(1)
+    for bias, wanted in ((0.0, 4.0), (np.log(3), 5.0), (-np.log(3), 3.0), (90, 6.0), (-90, 2.0)):
+        weights = [np.zeros(weight.shape) for weight in model.get_weights()]
+        weights[-1][:] = bias
+        model.set_weights(weights)
+        np.testing.assert_allclose(model(inputs), [wanted], rtol=1e-6)
+
+
+def test_no_weights_lead_out_of_the_output_range():
+    model, inputs = build(output_range=(-1.0, 3.0)), make_inputs(64)
+    free = build()
+    shake(free)
+    free.set_weights([9 * weight for weight in free.get_weights()])
+    model.set_weights(free.get_weights())
+
+    assert free(inputs).numpy().min() < -1 and free(inputs).numpy().max() > 3
+    assert -1 <= model(inputs).numpy().min() < 0 and 2 < model(inputs).numpy().max() <= 3
+
+
+def test_tables_are_those_that_rows_are_looked_up_in():
+    """Adding to the vector of code 5 of column 1 moves the rows that have it, and no other."""
+    model, inputs = build(dims=(2, 5)), make_inputs(40)
+    before = model(inputs).numpy()
+
+    tables = make_embedding_tables(model)
+    assert {column: table.shape for column, table in tables.items()} == {0: (3, 2), 1: (7, 5)}
+    tables[1][5] += 1.0
+    np.testing.assert_array_equal(model(inputs), before)  # They are copies.
+    weights = model.get_weights()
+    model.set_weights([tables[0], tables[1], *weights[2:]])
+    moved = np.abs(model(inputs).numpy() - before) > 1e-6
+
+    assert moved.any()
+    np.testing.assert_array_equal(moved, inputs["codes"][:, 1] == 5)
 
 
 def test_a_row_is_predicted_alike_whatever_stands_beside_it():
@@ -176,8 +231,14 @@ def test_one_category_or_no_numbers_are_enough(n_codes, n_numbers):
         np.testing.assert_allclose(output[:3], output[3:], rtol=1e-6)
 
 
-def test_errors_name_what_is_not_positive():
+def test_errors_name_what_was_wanted():
     with pytest.raises(ValueError, match="number of hidden layers must be > 0, received 0"):
         build(hidden=())
     with pytest.raises(ValueError, match=r"n_codes\[1\] must be > 0, received 0"):
         build_entity_embedding((3, 0), 2, hidden=(4,))
+    with pytest.raises(ValueError, match=r"dims\[0\] must be > 0, received 0"):
+        build(dims=(0, 2))
+    with pytest.raises(ValueError, match="dims must be one a table, 2, received 3"):
+        build(dims=(1, 2, 3))
+    with pytest.raises(ValueError, match=r"output_range must rise, received \(2.0, 2.0\)"):
+        build(output_range=(2.0, 2.0))

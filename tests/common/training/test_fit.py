@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from common.nets.entity_embedding import build_entity_embedding
 from common.seeds import set_all
-from common.training.fit import fit_net, make_batches
+from common.training import fit
+from common.training.fit import fit_net, make_batches, predict_net
 
 
 def make_rows(n_rows, seed=0):
@@ -15,6 +16,16 @@ def make_rows(n_rows, seed=0):
         "numbers": rng.normal(size=(n_rows, 2)).astype(np.float32),
     }
     return inputs, rng.normal(size=n_rows).astype(np.float32)
+
+
+@pytest.fixture(params=["few rows", "many rows"])
+def shuffling(request, monkeypatch):
+    """Either way of shuffling, on few rows."""
+    if request.param == "many rows":
+        monkeypatch.setattr(fit, "_FEW_ROWS", 0)
+
+
+both_ways = pytest.mark.usefixtures("shuffling")
 
 
 def take_epoch(batches):
@@ -31,6 +42,7 @@ def make_numbered(n_rows, batch_size, seed=0):
     return make_batches({"double": 2 * rows}, rows, batch_size=batch_size, seed=seed)
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("n_rows", "batch_size", "sizes"),
     [(12, 4, [4, 4, 4]), (11, 4, [4, 4]), (3, 4, [3]), (1, 1, [1]), (5, 1, [1] * 5)],
@@ -46,6 +58,7 @@ def test_an_epoch_sees_every_row_once_but_those_of_the_last_smaller_batch(
     assert len(set(seen)) == len(seen) and set(seen) <= set(range(n_rows))
 
 
+@both_ways
 def test_rows_that_one_epoch_drops_come_in_others():
     batches = make_numbered(11, 4)
 
@@ -53,6 +66,7 @@ def test_rows_that_one_epoch_drops_come_in_others():
     assert seen == set(range(11))
 
 
+@both_ways
 def test_epochs_are_shuffled_anew_over_all_rows():
     """A row's batch among 10 is any with chance 1/10: in 30 epochs, it is in more than 5 different
     ones.
@@ -69,6 +83,7 @@ def test_epochs_are_shuffled_anew_over_all_rows():
         assert len(places) > 5 and min(places) < 3
 
 
+@both_ways
 def test_equal_seeds_give_equal_orders_and_another_seed_another():
     one, same, other = (make_numbered(50, 7, seed=seed) for seed in (3, 3, 4))
 
@@ -146,25 +161,146 @@ def test_any_share_of_steps_may_warm_up(warm_up):
     assert max(wanted) == 0.3
 
 
-def test_fitting_equals_a_numpy_loop_of_adamw():
+@pytest.mark.parametrize(
+    ("schedule", "loss", "ema_momentum"),
+    [("one_cycle", "mse", None), ("constant", "mse", 0.6), ("one_cycle", "mae", 0.6)],
+)
+def test_fitting_equals_a_numpy_loop_of_adamw(schedule, loss, ema_momentum):
     """Every step sees all 8 rows, so the order does not matter.
 
     The decay takes its share of the rate off the weight first; then comes Adam's step with both
-    moments freed of their bias.
+    moments freed of their bias. The average of weights begins with those after the first step.
     """
-    model, x, target = fit_linear()
+    model, x, target = fit_linear(schedule=schedule, loss=loss, ema_momentum=ema_momentum)
 
     w, mean, square = np.full(3, 0.5), np.zeros(3), np.zeros(3)
+    average = None
     for step in range(10):
-        rate = rate_by_hand(step, n_steps=10, n_warm_up=2, highest=0.3)
-        gradient = 2 * x.T.astype(float) @ (x @ w - target) / 8
+        rate = 0.3
+        if schedule == "one_cycle":
+            rate = rate_by_hand(step, n_steps=10, n_warm_up=2, highest=0.3)
+        miss = x.astype(float) @ w - target
+        gradient = x.T.astype(float) @ (2 * miss if loss == "mse" else np.sign(miss)) / 8
         w = w - rate * 0.2 * w
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.999 * square + 0.001 * gradient**2
         unbiased = mean / (1 - 0.9 ** (step + 1)), square / (1 - 0.999 ** (step + 1))
         w = w - rate * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-7)
+        average = w if average is None else 0.6 * average + 0.4 * w
 
-    np.testing.assert_allclose(model.get_weights()[0][:, 0], w, rtol=1e-4)
+    wanted = w if ema_momentum is None else average
+    assert np.abs(average - w).max() > 0.01
+    np.testing.assert_allclose(model.get_weights()[0][:, 0], wanted, rtol=1e-4, atol=1e-6)
+
+
+def build_members(kernel):
+    """Linear nets without bias beside each other: (B, D) -> (B, K)."""
+    x = keras.layers.Input((len(kernel),), name="x")
+    members = keras.layers.Dense(np.shape(kernel)[1], use_bias=False)
+    model = keras.Model({"x": x}, members(x))
+    model.set_weights([np.array(kernel)])
+    return model
+
+
+def fit_members(kernel, x, target, **options):
+    model = build_members(kernel)
+    settings = {"epochs": 20, "batch_size": len(x), "learning_rate": 0.1, "weight_decay": 0.1}
+    epochs = fit_net(model, {"x": x}, target, seed=0, **settings | options)
+    return model, epochs
+
+
+def test_members_are_trained_each_on_its_own_loss():
+    """Adam takes no notice of a gradient's scale, so a member in the mean of three losses learns
+    what it learns alone. A loss of the members' mean would give them all one gradient.
+    """
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(size=(16, 3)).astype("f4"), rng.normal(size=16).astype("f4")
+    kernel = rng.normal(size=(3, 3))
+
+    together, _ = fit_members(kernel, x, target)
+
+    for member in range(3):
+        alone, _ = fit_members(kernel[:, [member]], x, target)
+        np.testing.assert_allclose(
+            together.get_weights()[0][:, member], alone.get_weights()[0][:, 0], rtol=1e-3, atol=1e-5
+        )
+
+
+def test_held_rows_are_judged_by_the_mean_of_members_by_hand():
+    """Of weights 1 and -1, the first is right. Adam moves the other by about 0.1 a step, so that
+    the mean passes 0.5 when it is at 0, after 10 steps or so; by itself it passes 0.5 after 15.
+    """
+    one = np.ones((1, 1), np.float32)
+
+    _, best = fit_members(
+        [[1.0, -1.0]],
+        one,
+        one[0],
+        schedule="constant",
+        weight_decay=0.0,
+        held=({"x": one}, np.array([0.5], np.float32)),
+    )
+
+    assert best in (10, 11, 12)
+
+
+@pytest.mark.parametrize("ema_momentum", [None, 0.9])
+def test_the_best_epoch_is_that_of_a_net_that_is_trained_for_so_long(ema_momentum):
+    """The held rows' targets are what a net predicts that was trained for three epochs."""
+    options = {"schedule": "constant", "ema_momentum": ema_momentum, "batch_size": 4}
+    held = {"x": np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)}
+    short, x, target = fit_linear(epochs=3, **options)
+    plain, *_ = fit_linear(epochs=5, **options)
+    watched = build_linear()
+
+    best = fit_net(
+        watched,
+        {"x": x},
+        target,
+        epochs=5,
+        learning_rate=0.3,
+        weight_decay=0.2,
+        seed=0,
+        held=(held, predict_net(short, held)),
+        **options,
+    )
+
+    assert best == 3
+    # Looking does not disturb: the weights are those of the last epoch, to the bit.
+    np.testing.assert_array_equal(watched.get_weights()[0], plain.get_weights()[0])
+    assert np.abs(plain.get_weights()[0] - short.get_weights()[0]).max() > 0.01
+
+
+def test_without_held_rows_the_epochs_are_those_asked_for():
+    x = np.ones((2, 1), np.float32)
+
+    assert fit_members([[0.0]], x, x[:, 0], epochs=3)[1] == 3
+
+
+def test_a_prediction_is_the_mean_of_members_whatever_the_batches():
+    """Weights (1, 2) and (3, -2) have the mean (2, 0)."""
+    model = build_members([[1.0, 3.0], [2.0, -2.0]])
+    x = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+
+    for batch_size in (1, 3, 7, 100):
+        predicted = predict_net(model, {"x": x}, batch_size=batch_size)
+        np.testing.assert_allclose(predicted, 2 * x[:, 0], rtol=1e-5, atol=1e-6)
+    single = build_linear(2)
+    np.testing.assert_allclose(predict_net(single, {"x": x}), x.sum(axis=1) / 2, atol=1e-6)
+
+
+def test_errors_name_what_was_wanted():
+    x = np.zeros((3, 3), np.float32)
+    with pytest.raises(
+        ValueError, match='schedule must be "one_cycle" or "constant", received "x"'
+    ):
+        fit_linear(schedule="x")
+    with pytest.raises(ValueError, match="lengths must be equal, received target 2, x 3"):
+        fit_linear(held=({"x": x}, np.zeros(2)))
+    with pytest.raises(ValueError, match="batch_size must be > 0, received 0"):
+        predict_net(build_linear(), {"x": x}, batch_size=0)
+    with pytest.raises(ValueError, match="number of rows must be > 0, received 0"):
+        predict_net(build_linear(), {"x": x[:0]})
 
 
 def test_epochs_must_be_positive():

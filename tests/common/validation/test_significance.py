@@ -7,6 +7,7 @@ from scipy import stats
 from common.contract import Metric, OutOfFold
 from common.validation.significance import (
     expected_score,
+    expected_window_score,
     find_thin_strata,
     holm,
     nadeau_bengio,
@@ -152,6 +153,33 @@ def test_interval_errors():
         expected_score(mixed, MAE, n_test_rows=4, seed=0, test_stratum=np.ones(4))
     with pytest.raises(ValueError, match="both held-out and test rows"):
         expected_score(mixed, MAE, n_test_rows=4, seed=0)
+
+
+def test_window_interval_by_hand():
+    """Logs -1 and 1: mean 0, standard deviation sqrt(2), and Student's t with 1 degree of freedom
+    reaches 12.706 (95 %): half a width of 12.706 * sqrt(2) * sqrt(1 + 1/2).
+    """
+    expected = expected_window_score(np.exp([-1.0, 1.0]))
+
+    reach = 12.7062 * np.sqrt(3)
+    assert np.log(expected) == pytest.approx([0, -reach, reach], rel=1e-5)
+
+
+def test_window_interval_holds_the_next_window_as_often_as_it_says():
+    """4,000 worlds of five log-normal windows: the sixth lies inside in 95 % of them."""
+    logs = np.random.default_rng(0).normal(-2, 0.1, (4000, 6))
+    inside = [
+        low <= np.exp(world[-1]) <= high
+        for world in logs
+        for _, low, high in [expected_window_score(np.exp(world[:-1]))]
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize("scores", [[0.1], [0.1, 0.0]])
+def test_window_interval_errors(scores):
+    with pytest.raises(ValueError, match="scores must be 2 or more and > 0, received"):
+        expected_window_score(scores)
 
 
 def test_paired_difference_finds_nothing_where_there_is_nothing_as_often_as_it_says():

@@ -1,0 +1,202 @@
+"""Rossmann Store Sales: what each of 1,115 drug stores sells on each day of the next six weeks.
+
+https://www.kaggle.com/competitions/rossmann-store-sales
+"""
+
+from dataclasses import dataclass, replace
+
+from common.contract import KaggleCompetition, Leaderboard, Metric, SubmissionFile, Table
+from common.metrics.regression import rmspe, rmspe_constant
+
+SOURCE = KaggleCompetition("rossmann-store-sales")
+TRAIN = (
+    "Store",
+    "DayOfWeek",
+    "Date",
+    "Sales",
+    "Customers",
+    "Open",
+    "Promo",
+    "StateHoliday",
+    "SchoolHoliday",
+)
+TEST = ("Id", "Store", "DayOfWeek", "Date", "Open", "Promo", "StateHoliday", "SchoolHoliday")
+STORES = (
+    "Store",
+    "StoreType",
+    "Assortment",
+    "CompetitionDistance",
+    "CompetitionOpenSinceMonth",
+    "CompetitionOpenSinceYear",
+    "Promo2",
+    "Promo2SinceWeek",
+    "Promo2SinceYear",
+    "PromoInterval",
+)
+WEATHER = (
+    "Date",
+    "Max_TemperatureC",
+    "Mean_TemperatureC",
+    "Min_TemperatureC",
+    "Mean_Humidity",
+    "Max_Wind_SpeedKm_h",
+    "Precipitationmm",
+    "CloudCover",
+    "Events",
+)
+FORUM = "shared on the competition's forum; see README"
+FILES = (
+    Table("train.csv", columns=TRAIN),
+    Table("test.csv", columns=TEST),
+    Table("store.csv", columns=STORES),
+    Table("sample_submission.csv", columns=("Id", "Sales")),
+    Table("store_states.csv", columns=("Store", "State"), optional=FORUM),
+    Table("weather/*.csv", columns=WEATHER, optional=FORUM, separator=";"),
+    Table("googletrend/Rossmann_DE*.csv", columns=("Woche",), optional=FORUM),
+)
+SUBMISSION = SubmissionFile("sample_submission.csv", id_column="Id", minimum=0.0)
+METRIC = Metric("RMSPE", rmspe, lower_is_better=True, best_constant=rmspe_constant)
+LEADERBOARD = Leaderboard(
+    teams=3303,
+    first=0.10021,
+    gold=0.11037,
+    silver=0.11551,
+    bronze=0.11773,
+    quantiles=(
+        (0.01, 0.1112),
+        (0.02, 0.11262),
+        (0.05, 0.11554),
+        (0.10, 0.11774),
+        (0.15, 0.11959),
+        (0.20, 0.12021),
+        (0.25, 0.12021),
+        (0.30, 0.12105),
+        (0.40, 0.12512),
+        (0.50, 0.12967),
+        (0.60, 0.14148),
+        (0.75, 0.16365),
+        (0.90, 0.37642),
+    ),
+)
+TECHNIQUES = (
+    "entity embeddings",
+    "piecewise-linear numerical embeddings",
+    "TabM",
+    "XGBoost",
+    "LightGBM",
+    "forecast features without look-ahead",
+    "time windows",
+    "ranger (R)",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    models: tuple[str, ...] = ("xgboost",)  # fitted one by one; several are blended
+    windows: tuple[int, ...] = (1, 2, 8, 9)  # held out, counted in horizons back from the test
+    n_stores: int = 0  # fitted and held stores, chosen evenly among the test's; 0: all
+    without: tuple[str, ...] = ()  # features left out, by the beginning of their names
+    ratio: bool = True  # learn log sales less the store's mean for the weekday and promo
+    outlier: float = 1.0  # fit rows further than this from that log mean are left out
+    mean: str = "geometric"  # of the blended models' sales, or harmonic
+    factor: str = "chosen"  # times the blend: chosen on other windows, none or lognormal
+    target_means: bool = False  # give trees the target's mean in the store's month, out of fold
+    rounds: int = 300  # trees of XGBoost and LightGBM
+    tree_rate: float = 0.07  # shrinkage of each tree
+    depth: int = 8  # of XGBoost's trees; LightGBM's have half as many leaves as such a tree
+    r_rows: int = 100_000  # fit rows that ranger is given
+    r_trees: int = 200  # of ranger's forest
+    ridge: float = 100.0  # the linear model's penalty
+    epochs: int = 5  # passes over the fit rows; nets only, as all below
+    n_nets: int = 2  # nets whose mean is taken
+    hidden: tuple[int, ...] = (256, 128)  # units of the dense layers
+    embedding_scale: float = 1.0  # times the usual dimensions of every embedding
+    dropout: float = 0.1  # of hidden units
+    embedding_dropout: float = 0.1  # of embedding values
+    missing_flags: bool = True  # flag missing numbers
+    n_bins: int = 0  # of piecewise-linear numerical embeddings; 0: numbers as they are
+    n_members: int = 0  # of a TabM; 0: a plain net
+    output_range: bool = False  # squash the output into the target's range
+    loss: str = "mse"  # on the log scale
+    schedule: str = "one_cycle"  # of the learning rate, or constant
+    net_rate: float = 0.003  # the highest learning rate
+    weight_decay: float = 0.0001  # of AdamW
+    ema_momentum: float = 0.0  # of averaged weights; 0: the last ones
+    batch_size: int = 1024  # rows in a step
+    threads: int = 1  # per fit
+
+
+BASE = Config()
+EMBEDDING = replace(BASE, models=("embedding",))
+SUBSET = replace(EMBEDDING, n_stores=300)  # on which the details are measured
+BLEND = replace(BASE, models=("xgboost", "xgboost_sales", "lightgbm", "embedding", "tabm"))
+VARIANTS = {
+    "median": replace(BASE, models=("median",)),
+    "linear": replace(BASE, models=("linear",)),
+    "r_ranger": replace(BASE, models=("r_ranger",)),
+    "xgboost": BASE,
+    "xgboost_sales": replace(BASE, models=("xgboost_sales",)),
+    "xgboost_summer": replace(BASE, models=("xgboost_summer",)),
+    "xgboost_on_embeddings": replace(BASE, models=("xgboost_on_embeddings",)),
+    "no_weather": replace(BASE, without=("weather", "trend")),
+    "lightgbm": replace(BASE, models=("lightgbm",)),
+    "embedding": EMBEDDING,
+    "tabm": replace(BASE, models=("tabm",)),
+    "blend": BLEND,
+    "blend_harmonic": replace(BLEND, mean="harmonic"),
+    "blend_no_factor": replace(BLEND, factor="none"),
+    "blend_lognormal": replace(BLEND, factor="lognormal"),
+    "xgboost_300": replace(BASE, n_stores=300),
+    "xgboost_outliers": replace(BASE, n_stores=300, outlier=9.0),
+    "xgboost_target_means": replace(BASE, n_stores=300, target_means=True),
+    "embedding_300": SUBSET,
+    "embedding_no_dropout": replace(SUBSET, dropout=0.0),
+    "embedding_no_embedding_dropout": replace(SUBSET, embedding_dropout=0.0),
+    "embedding_no_schedule": replace(SUBSET, schedule="constant"),
+    "embedding_averaged": replace(SUBSET, ema_momentum=0.999),
+    "embedding_one_net": replace(SUBSET, n_nets=1),
+    "embedding_half_dims": replace(SUBSET, embedding_scale=0.5),
+    "embedding_large_dims": replace(SUBSET, embedding_scale=5.0),
+    "embedding_large_layers": replace(SUBSET, hidden=(1000, 500)),
+    "embedding_range": replace(SUBSET, output_range=True),
+    "embedding_no_flags": replace(SUBSET, missing_flags=False),
+    "embedding_mae": replace(SUBSET, loss="mae"),
+    "embedding_sales": replace(SUBSET, ratio=False),
+    "embedding_ple": replace(SUBSET, n_bins=16),
+    "tabm_300": replace(SUBSET, models=("tabm",)),
+}
+PARENT = {
+    "linear": "median",
+    "r_ranger": "linear",
+    "xgboost": "linear",
+    "xgboost_sales": "xgboost",
+    "xgboost_summer": "xgboost",
+    "xgboost_on_embeddings": "xgboost",
+    "no_weather": "xgboost",
+    "lightgbm": "xgboost",
+    "embedding": "xgboost",
+    "tabm": "xgboost",
+    "blend": "xgboost",
+    "blend_harmonic": "blend",
+    "blend_no_factor": "blend",
+    "blend_lognormal": "blend",
+    "xgboost_300": "xgboost",
+    "xgboost_outliers": "xgboost_300",
+    "xgboost_target_means": "xgboost_300",
+    "embedding_300": "xgboost_300",
+} | {
+    name: "embedding_300"
+    for name, config in VARIANTS.items()
+    if config.n_stores and config.models != BASE.models and name != "embedding_300"
+}
+DEFAULT = "blend"
+DIAGNOSTICS = ()
+TINY = {
+    "windows": (1, 2),
+    "rounds": 20,
+    "epochs": 1,
+    "n_nets": 1,
+    "hidden": (16,),
+    # A net's first step takes seconds, the more so the more categories there are.
+    "without": ("week", "day_of_month", "promo_", "promo2", "store_type", "assortment"),
+}

@@ -1,0 +1,315 @@
+"""The models: each fits the log of a day's sales on given rows and predicts it for others.
+
+A squared error on that scale is nearly the competition's squared percentage error. All have one
+signature, so that `cross_fit` can run any: (known, config, fit_rows (m,) int, seed) -> Fitted,
+whose `predict` takes row numbers, none later than the first forecast after the fit rows, and
+returns log sales, (rows,).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from common.checks import InputError
+from common.data.rscript import run_rscript
+from common.features.categories import (
+    learn_target_means,
+    make_codes,
+    make_out_of_fold_means,
+)
+from common.seeds import derive
+from common.training.boosting import fit_lightgbm, fit_xgboost
+from common.training.fitted import Fitted
+from competitions.rossmann_store_sales.competition import Config
+from competitions.rossmann_store_sales.features import StoreDays, make_features
+
+BASELINE_R = Path(__file__).with_name("baseline.R")
+STORE_MONTH_PRIOR = 20.0  # days
+MEAN = "mean_all"  # the store's log sales on days with the same weekday and promo
+ONE_HOT = ("weekday", "day_of_month", "month", "promo_since_start", "store_type", "assortment")
+SUMMER = (5, 9)  # months
+TABM = {"n_members": 8, "n_nets": 1, "dropout": 0.0}
+"""What tells a TabM from a plain net; masks for every member would cost as much as the layers."""
+
+
+def fit_median(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
+    """Take the median of the store's days with the same weekday and promo."""
+    days = known.days
+    keys = [days["Store"], days["Date"].dt.day_of_week, days["Promo"]]
+    fit_rows = fit_rows[(days["Sales"].iloc[fit_rows] > 0).to_numpy()]
+    log_sales = np.log(days["Sales"].iloc[fit_rows])
+    medians = log_sales.groupby([key.iloc[fit_rows] for key in keys]).median()
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        wanted = pd.MultiIndex.from_arrays([key.iloc[rows] for key in keys])
+        return medians.reindex(wanted).fillna(medians.median()).to_numpy()
+
+    return Fitted(predict, len(medians))
+
+
+def fit_linear(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
+    """Fit a ridge on all features, some categories as one column a level."""
+    learnt = _Learnt.of(known, config, fit_rows, waves=True)
+    names = [name for name in ONE_HOT if name in learnt.features]
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+    encoder.fit(learnt.features[names])
+    scaler = StandardScaler().fit(learnt.features)
+
+    def make_design(features: pd.DataFrame) -> np.ndarray:
+        numbers = np.nan_to_num(scaler.transform(features)).astype(np.float32)
+        return np.hstack([numbers, encoder.transform(features[names])])
+
+    ridge = Ridge(config.ridge).fit(make_design(learnt.features), learnt.target)
+    return learnt.finish(
+        lambda features: ridge.predict(make_design(features)), len(ridge.coef_) + 1
+    )
+
+
+def fit_trees(
+    known: StoreDays,
+    config: Config,
+    fit_rows: np.ndarray,
+    seed: int,
+    *,
+    library: str = "xgboost",
+    months: tuple[int, int] = (1, 12),
+) -> Fitted:
+    """Fit boosted trees with a fixed number of rounds, so that no held-out row stops them."""
+    learnt = _Learnt.of(known, config, fit_rows, months=months)
+    features: pd.DataFrame = learnt.features
+    add: Callable[[pd.DataFrame], pd.DataFrame] = pd.DataFrame
+    if config.target_means:
+        features, add = _add_target_means(known, learnt)
+    fitted = _boost(library, config, features, learnt.target, seed)
+    return learnt.finish(lambda rows: fitted.predict(add(rows)), fitted.n_parameters)
+
+
+def fit_embedding(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
+    """Fit entity-embedding nets and average them."""
+    # TensorFlow takes seconds to import, in every worker; other models do without it.
+    from competitions.rossmann_store_sales.nets import fit_nets
+
+    learnt = _Learnt.of(known, config, fit_rows)
+    nets = fit_nets(learnt.features, learnt.target, config, seed)
+    return learnt.finish(nets.predict, nets.n_parameters)
+
+
+def fit_xgboost_on_embeddings(
+    known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int
+) -> Fitted:
+    """Fit XGBoost with the vectors that an entity-embedding net has learnt beside the features."""
+    from competitions.rossmann_store_sales.nets import fit_nets
+
+    learnt = _Learnt.of(known, config, fit_rows)
+    nets = fit_nets(learnt.features, learnt.target, replace(config, n_nets=1), derive(seed, "net"))
+    levels, tables = nets.encoder.levels, nets.make_tables()
+
+    def add_vectors(features: pd.DataFrame) -> pd.DataFrame:
+        codes = make_codes(features, levels)
+        vectors = np.hstack([tables[name][codes[:, k]] for k, name in enumerate(levels)])
+        names = [f"{name}_{d}" for name in levels for d in range(tables[name].shape[1])]
+        return features.join(pd.DataFrame(vectors, index=features.index, columns=names))
+
+    trees = _boost("xgboost", config, add_vectors(learnt.features), learnt.target, seed)
+    return learnt.finish(
+        lambda features: trees.predict(add_vectors(features)),
+        trees.n_parameters + nets.n_parameters,
+    )
+
+
+def fit_ranger(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
+    """Fit a random forest in R, on some of the rows; it is grown anew for every prediction."""
+    learnt = _Learnt.of(known, config, fit_rows)
+    rng = np.random.default_rng(seed)
+    some = np.sort(rng.permutation(len(learnt.target))[: config.r_rows])
+    table = learnt.features.iloc[some].assign(target=learnt.target[some])
+
+    def predict(features: pd.DataFrame) -> np.ndarray:
+        # To ranger, seed 0 is none.
+        arguments = (str(config.r_trees), str(config.threads), str(max(seed, 1)))
+        tables = {"fit": table, "rows": features}
+        return run_rscript(BASELINE_R, tables, arguments=arguments)["prediction"].to_numpy()
+
+    return learnt.finish(predict, config.r_trees)
+
+
+def fit_vectors(
+    known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Fit one entity-embedding net and take its vectors.
+
+    Returns:
+        {category: (its levels, dims)}, the levels as index.
+    """
+    from competitions.rossmann_store_sales.nets import fit_nets
+
+    learnt = _Learnt.of(known, config, fit_rows)
+    nets = fit_nets(learnt.features, learnt.target, replace(config, n_nets=1), seed)
+    tables = nets.make_tables()
+    return {
+        name: pd.DataFrame(tables[name][1:], index=levels)
+        for name, levels in nets.encoder.levels.items()
+    }
+
+
+def score_gains(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> pd.Series:
+    """Fit XGBoost and sum up how much each feature's splits gain."""
+    learnt = _Learnt.of(known, config, fit_rows)
+    fitted = _boost("xgboost", config, learnt.features, learnt.target, seed)
+    return pd.Series(fitted.gains)
+
+
+def _fit_with(
+    fit: Callable[..., Fitted],
+    changes: Mapping[str, Any],
+    known: StoreDays,
+    config: Config,
+    fit_rows: np.ndarray,
+    seed: int,
+) -> Fitted:
+    """Fit with some settings changed: a model of its own, which can be blended with the first."""
+    return fit(known, replace(config, **changes), fit_rows, seed)
+
+
+def _add_target_means(
+    known: StoreDays, learnt: "_Learnt"
+) -> tuple[pd.DataFrame, Callable[[pd.DataFrame], pd.DataFrame]]:
+    """Add the target's mean in the store's month, as other forecasts' rows have it.
+
+    Returns:
+        The fit rows' features with it, and a function that adds it to others.
+    """
+
+    def make_codes_of(features: pd.DataFrame) -> np.ndarray:
+        return (12 * features["store"] + features["month"] - 1).to_numpy(int)
+
+    def add(features: pd.DataFrame, means: np.ndarray) -> pd.DataFrame:
+        return features.assign(store_month=means)
+
+    codes = make_codes_of(learnt.features)
+    block = (known.n_train_days - 1 - known.grid.day[learnt.rows]) // known.horizon_days
+    fitted = make_out_of_fold_means(codes, learnt.target, block, prior=STORE_MONTH_PRIOR)
+    means = learn_target_means(
+        codes, learnt.target, n_codes=12 * len(known.stores), prior=STORE_MONTH_PRIOR
+    )
+    return add(learnt.features, fitted), lambda features: add(
+        features, means[make_codes_of(features)]
+    )
+
+
+FITS: dict[str, Callable[..., Fitted]] = {
+    "median": fit_median,
+    "linear": fit_linear,
+    "xgboost": fit_trees,
+    "xgboost_sales": partial(_fit_with, fit_trees, {"ratio": False}),
+    "xgboost_summer": partial(fit_trees, months=SUMMER),
+    "lightgbm": partial(fit_trees, library="lightgbm"),
+    "xgboost_on_embeddings": fit_xgboost_on_embeddings,
+    "embedding": fit_embedding,
+    "tabm": partial(_fit_with, fit_embedding, TABM),
+    "r_ranger": fit_ranger,
+}
+
+
+class _Learnt(NamedTuple):
+    """What a fit learns from, and how to make the same of other rows.
+
+    Attributes:
+        features: (n, …) of the fit rows that have a past.
+        target: (n,) float32 log sales, without the store's mean where `config.ratio` says so.
+        rows: (n,) which they are.
+        make: rows -> their features.
+        ratio: as in the config.
+    """
+
+    features: pd.DataFrame
+    target: np.ndarray
+    rows: np.ndarray
+    make: Callable[[np.ndarray], pd.DataFrame]
+    ratio: bool
+
+    @classmethod
+    def of(
+        cls,
+        known: StoreDays,
+        config: Config,
+        fit_rows: np.ndarray,
+        *,
+        months: tuple[int, int] = (1, 12),
+        waves: bool = False,
+    ) -> "_Learnt":
+        left_out = config.without + (() if waves else ("year_wave",))
+        needed = (MEAN, "store", "month") if config.target_means else (MEAN,)
+        if lost := [name for name in needed if name.startswith(left_out)]:
+            raise InputError(f"without must leave {lost[0]}, received {', '.join(config.without)}")
+        month = known.dates.month.to_numpy()[known.grid.day[fit_rows]]
+        sales = known.days["Sales"].to_numpy()[fit_rows]
+        is_chosen = (sales > 0) & (months[0] <= month) & (month <= months[1])
+        if config.n_stores:
+            stores = choose_stores(known, config.n_stores)
+            is_chosen &= np.isin(known.grid.series[fit_rows], stores)
+        rows = fit_rows[is_chosen]
+        features = make_features(known, fit_rows=fit_rows, rows=rows)
+        # A feature that no fit row has a value of says nothing, and not all models bear it.
+        with_values = features.columns[features.notna().any()]
+        columns = [name for name in with_values if not name.startswith(left_out)]
+        features = features[columns]
+        left = np.log(sales[is_chosen]) - features[MEAN].to_numpy()
+        keep = np.isfinite(left) & (np.abs(left) < config.outlier)
+
+        def make(rows: np.ndarray) -> pd.DataFrame:
+            return make_features(known, fit_rows=fit_rows, rows=rows)[columns]
+
+        target = left if config.ratio else left + features[MEAN].to_numpy()
+        target = target[keep].astype(np.float32)
+        return cls(features[keep], target, rows[keep], make, config.ratio)
+
+    def finish(self, predict: Callable[[pd.DataFrame], np.ndarray], n_parameters: int) -> Fitted:
+        """Put the store's mean back; a store without a past is taken for one in the middle."""
+        middle = self.features[MEAN].median()
+
+        def predict_rows(rows: np.ndarray) -> np.ndarray:
+            features = self.make(rows)
+            predicted = np.asarray(predict(features), dtype=float)
+            return predicted + features[MEAN].fillna(middle).to_numpy() if self.ratio else predicted
+
+        return Fitted(predict_rows, n_parameters)
+
+
+def choose_stores(known: StoreDays, n_stores: int) -> np.ndarray:
+    """Choose stores evenly among those that the test asks for; 0 takes all.
+
+    Returns:
+        Their places in a grid.
+    """
+    asked = np.unique(known.grid.series[known.is_test])
+    if not n_stores or n_stores >= len(asked):
+        return asked
+    return asked[np.linspace(0, len(asked) - 1, n_stores).round().astype(int)]
+
+
+def _boost(
+    library: str, config: Config, features: pd.DataFrame, target: np.ndarray, seed: int
+) -> Fitted:
+    fit = (
+        partial(fit_xgboost, max_depth=config.depth, min_child_weight=20)
+        if library == "xgboost"
+        else partial(fit_lightgbm, num_leaves=2 ** (config.depth - 1), min_data_in_leaf=20)
+    )
+    return fit(
+        features,
+        target,
+        rounds=config.rounds,
+        learning_rate=config.tree_rate,
+        subsample=0.8,
+        colsample=0.5,
+        seed=seed,
+        threads=config.threads,
+    )

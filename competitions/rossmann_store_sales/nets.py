@@ -1,0 +1,158 @@
+"""Entity-embedding nets on the features: how columns are encoded, and how the nets are trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from common.features.categories import count_codes, learn_levels, make_codes
+from common.nets.entity_embedding import build_entity_embedding, make_embedding_tables
+from common.nets.piecewise_linear import PiecewiseLinearEmbedding, learn_bins
+from common.nets.tabm import build_tabm
+from common.seeds import derive, set_all
+from common.training.fit import fit_net, predict_net
+from competitions.rossmann_store_sales.competition import Config
+
+CATEGORIES = {  # and how many dimensions each gets
+    "store": 10,
+    "weekday": 6,
+    "day_of_month": 8,
+    "month": 6,
+    "week": 6,
+    "promo_since_start": 4,
+    "promo_until_start": 4,
+    "holiday": 2,
+    "store_type": 2,
+    "assortment": 2,
+    "state": 4,
+    "promo2_interval": 2,
+}
+FAR = 4.0  # standard deviations at which a number is cut off: days to come may lie further out
+BIN_DIMS = 8  # of a number's piecewise-linear vector
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What codes and numbers a net is given, learnt from the fit rows.
+
+    Attributes:
+        levels: of each category.
+        numbers: the continuous columns that have values.
+        scaler: standardises them and puts 0 and a flag where one is missing.
+    """
+
+    levels: Mapping[str, np.ndarray]
+    numbers: list[str]
+    scaler: Pipeline
+
+    def encode(self, features: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Make a net's inputs: (n, …) features -> codes (n, C) int32, numbers (n, D) float32."""
+        numbers = self.scaler.transform(features[self.numbers])
+        return {
+            "codes": make_codes(features, self.levels),
+            "numbers": np.clip(numbers, -FAR, FAR).astype(np.float32),
+        }
+
+
+def learn_encoder(features: pd.DataFrame, *, flags: bool) -> Encoder:
+    """Learn levels, means and scales; `flags` says whether missing numbers are flagged."""
+    categories = [name for name in CATEGORIES if name in features]
+    others = features.drop(columns=categories)
+    numbers = list(others.columns[others.notna().any()])
+    scaler = make_pipeline(
+        StandardScaler(), SimpleImputer(strategy="constant", fill_value=0, add_indicator=flags)
+    )
+    return Encoder(learn_levels(features, categories), numbers, scaler.fit(others[numbers]))
+
+
+@dataclass(frozen=True)
+class Nets:
+    """Nets whose mean is taken.
+
+    Attributes:
+        encoder: of their inputs.
+        models: trained on the target less `level`.
+        level: the mean of the target.
+    """
+
+    encoder: Encoder
+    models: list[keras.Model]
+    level: float
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        """Predict: (n, …) features -> (n,)."""
+        inputs = self.encoder.encode(features)
+        return self.level + np.mean([predict_net(net, inputs) for net in self.models], axis=0)
+
+    def make_tables(self) -> dict[str, np.ndarray]:
+        """Take the first net's vectors: {category: (its levels + 1, dims)}; row 0 is unseen."""
+        tables = make_embedding_tables(self.models[0])
+        return {name: tables[column] for column, name in enumerate(self.encoder.levels)}
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(net.count_params() for net in self.models)
+
+
+def fit_nets(features: pd.DataFrame, target: np.ndarray, config: Config, seed: int) -> Nets:
+    """Fit `config.n_nets` nets, each from a seed of its own.
+
+    Args:
+        features: (n, …).
+        target: (n,) log sales, with or without the baseline taken off.
+        config: a variant's settings.
+        seed: of weights, dropout and shuffling.
+    """
+    encoder = learn_encoder(features, flags=config.missing_flags)
+    inputs = encoder.encode(features)
+    level = float(target.mean())
+    models = []
+    for k in range(config.n_nets):
+        net_seed = derive(seed, f"net {k}")
+        set_all(net_seed)
+        net = _build(encoder, inputs["numbers"], target - level, config)
+        fit_net(
+            net,
+            inputs,
+            (target - level).astype(np.float32),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            learning_rate=config.net_rate,
+            weight_decay=config.weight_decay,
+            seed=net_seed,
+            schedule=config.schedule,
+            loss=config.loss,
+            ema_momentum=config.ema_momentum or None,
+        )
+        models.append(net)
+    return Nets(encoder, models, level)
+
+
+def _build(
+    encoder: Encoder, numbers: np.ndarray, target: np.ndarray, config: Config
+) -> keras.Model:
+    low, high = float(target.min()), float(target.max())
+    number_layer = None
+    if config.n_bins:
+        edges = learn_bins(numbers, n_bins=config.n_bins)
+        number_layer = PiecewiseLinearEmbedding(edges, dims=BIN_DIMS, activation="relu")
+    build = build_entity_embedding
+    if config.n_members:
+        build = partial(build_tabm, n_members=config.n_members)
+    return build(
+        count_codes(encoder.levels),
+        numbers.shape[1],
+        hidden=config.hidden,
+        dropout=config.dropout,
+        embedding_dropout=config.embedding_dropout,
+        dims=[round(config.embedding_scale * CATEGORIES[name]) for name in encoder.levels],
+        number_layer=number_layer,
+        # A little room on both sides, since a sigmoid never reaches its ends.
+        output_range=(1.2 * low, 1.2 * high) if config.output_range else None,
+    )

@@ -1,0 +1,79 @@
+"""The pictures of `run --pictures`: worst stores, importances, and what embeddings have learnt."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+
+from common.contract import OutOfFold
+from common.seeds import derive
+from competitions.rossmann_store_sales.competition import Config
+from competitions.rossmann_store_sales.features import StoreDays
+from competitions.rossmann_store_sales.fits import fit_vectors, score_gains
+
+N_WORST, N_GAINS = 6, 30
+LABELS = {
+    "weekday": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+    "month": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+}
+
+
+def draw_worst_stores(oof: OutOfFold, path: Path) -> None:
+    """Draw the latest window of the stores with the largest errors in it."""
+    rows = pd.DataFrame({"store": oof.group, "sales": oof.target, "forecast": oof.prediction})
+    rows["date"] = pd.to_datetime([row.split()[1] for row in oof.ids])
+    rows = rows[oof.fold == oof.fold.max()].sort_values("date")
+    errors = ((rows["forecast"] / rows["sales"] - 1) ** 2).groupby(rows["store"]).mean() ** 0.5
+    figure = Figure(figsize=(14, 7), layout="constrained")
+    panels = figure.subplots(2, N_WORST // 2, sharex=True)
+    for axes, (store, error) in zip(panels.flat, errors.nlargest(N_WORST).items(), strict=False):
+        shown = rows[rows["store"] == store]
+        axes.plot(shown["date"], shown["sales"], "k.-", label="true")
+        axes.plot(shown["date"], shown["forecast"], "r.-", label="out of fold")
+        axes.set_title(f"store {store}: RMSPE {error:.2f}")
+        axes.tick_params(axis="x", rotation=45)
+    figure.supylabel("sales")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    figure.savefig(path, dpi=100)
+
+
+def draw_gains(known: StoreDays, config: Config, path: Path) -> None:
+    """Draw which features XGBoost gains most from."""
+    gains = score_gains(known, config, np.flatnonzero(~known.is_test), derive(0, "gains"))
+    shown = (gains / gains.sum()).nlargest(N_GAINS)[::-1]
+    figure = Figure(figsize=(8, 8), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(shown.index, 100 * shown)
+    axes.set(xlabel="share of all gain, %", title="XGBoost, fitted on all train rows")
+    figure.savefig(path, dpi=100)
+
+
+def draw_vectors(known: StoreDays, config: Config, path: Path) -> None:
+    """Draw the learnt vectors of states, weekdays and months, and stores by how much they sell."""
+    tables = fit_vectors(known, config, np.flatnonzero(~known.is_test), derive(0, "vectors"))
+    names = [name for name in ("state", "weekday", "month", "store") if name in tables]
+    figure = Figure(figsize=(12, 11), layout="constrained")
+    panels = figure.subplots(2, 2)
+    for axes, name in zip(panels.flat, names, strict=False):
+        vectors = tables[name]
+        places = PCA(2).fit_transform(vectors)
+        share = PCA(2).fit(vectors).explained_variance_ratio_.sum()
+        axes.set_title(f"{name} ({share:.0%} of the variance in two of {vectors.shape[1]} dims)")
+        if name == "store":
+            number = known.stores["StoreType"].cat.codes.to_numpy()[vectors.index.astype(int)]
+            axes.scatter(*places.T, c=number, s=8, cmap="tab10")
+            axes.set_xlabel("colour: store type")
+            continue
+        axes.scatter(*places.T, s=12)
+        for label, place in zip(_label(known, name, vectors.index), places, strict=True):
+            axes.annotate(label, place, fontsize="small")
+    figure.savefig(path, dpi=100)
+
+
+def _label(known: StoreDays, name: str, levels: pd.Index) -> list[str]:
+    if name == "state":
+        return [known.state_names[int(level)] for level in levels]
+    first = 1 if name == "month" else 0
+    return [LABELS[name][int(level) - first] for level in levels]

@@ -1,0 +1,399 @@
+"""The law of Rossmann's features: a forecast knows what was before it, and its own plans."""
+
+import shutil
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.features.timeseries import forecast_blocks
+from competitions.rossmann_store_sales.days import HOLIDAYS
+from competitions.rossmann_store_sales.features import StoreDays, load_store_days, make_features
+from competitions.rossmann_store_sales.sample import write_sample
+from tests.helpers.rossmann import make_tables
+
+PLANS = ("Promo", "Open", "SchoolHoliday", "StateHoliday")
+FAR = 31.0
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Made-up files, with the forum's."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[42, 14, 48])
+def known(request, raw, tmp_path_factory):
+    """Forecasts of six weeks; of two, with a first block of four days; of 48 days, as Kaggle's."""
+    if request.param == 42:
+        return load_store_days(raw)
+    n_days = {14: 14 * 10 + 4, 48: 48 * 4 + 9}[request.param]
+    loaded = make_tables(6, n_days, request.param).load(tmp_path_factory.mktemp("tables"))
+    assert loaded.horizon_days == request.param and loaded.n_train_days == n_days
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def features(known):
+    """Of all rows, as the forecast of the test sees them."""
+    return make(known)
+
+
+def find_train(known: StoreDays) -> np.ndarray:
+    return np.flatnonzero(~known.is_test)
+
+
+def make(known: StoreDays, fit_rows: np.ndarray | None = None) -> pd.DataFrame:
+    """Make the features of all rows; without a warning."""
+    fit_rows = find_train(known) if fit_rows is None else fit_rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return make_features(known, fit_rows=fit_rows, rows=np.arange(len(known.days)))
+
+
+def cut_blocks(known: StoreDays, every: int = 3) -> list[tuple[int, int]]:
+    """Every third forecast, and the last two, which are the newest window and the test."""
+    blocks = forecast_blocks(
+        len(known.dates), n_known=known.n_train_days, horizon_days=known.horizon_days
+    )
+    return [(b.start, b.end) for b in sorted({*blocks[1::every], *blocks[-2:]})]
+
+
+def alter_sales(known: StoreDays, is_altered: np.ndarray, how: str) -> StoreDays:
+    """Multiply, lose or shuffle sales and customers of some rows."""
+    rng = np.random.default_rng(5)
+    days = known.days.copy()
+    for column in ("Sales", "Customers"):
+        values = days.loc[is_altered, column].to_numpy()
+        days.loc[is_altered, column] = {
+            "multiplied": lambda v: v * rng.uniform(2, 9, len(v)).astype(np.float32),
+            "lost": lambda v: np.full(len(v), np.nan, np.float32),
+            "shuffled": rng.permutation,
+        }[how](values)
+    return replace(known, days=days)
+
+
+def alter_plans(known: StoreDays, is_altered: np.ndarray, *columns: str) -> StoreDays:
+    """Turn some rows' plans around, whatever the weekday, and draw other weather."""
+    rng = np.random.default_rng(6)
+    days = known.days.copy()
+    for column in columns:
+        if column == "StateHoliday":
+            codes = days[column].cat.codes.to_numpy().copy()
+            codes[is_altered] = (codes[is_altered] + 1) % len(HOLIDAYS)
+            days[column] = pd.Categorical.from_codes(codes, dtype=days[column].dtype)
+        elif column == "Promo":  # all stores have their promos on the same days
+            days.loc[is_altered, column] = 1 - days.loc[is_altered, column]
+        else:
+            days.loc[is_altered, column] = rng.integers(0, 2, int(is_altered.sum()), dtype=np.int8)
+    return replace(known, days=days)
+
+
+def find_moved(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """Find the rows that differ: (n,) bool. NaN equals NaN."""
+    assert list(before.columns) == list(after.columns)
+    return ~((before == after) | (before.isna() & after.isna())).all(axis=1).to_numpy()
+
+
+def name_moved(before: pd.DataFrame, after: pd.DataFrame, rows: np.ndarray) -> list[str]:
+    same = (before == after) | (before.isna() & after.isna())
+    return list(same.columns[~same.to_numpy()[rows].all(axis=0)])
+
+
+# The law
+
+
+@pytest.mark.parametrize("how", ["multiplied", "lost", "shuffled"])
+def test_sales_from_an_origin_on_move_no_feature_of_its_forecast(known, features, how):
+    """So for every block, also of fit rows, though the fit may see those sales: later rows move."""
+    day = known.grid.day
+    for start, end in cut_blocks(known):
+        after = make(alter_sales(known, day >= start, how))
+        moved = find_moved(features, after)
+        assert name_moved(features, after, day < end) == [], f"forecast of days {start} to {end}"
+        assert moved[day >= end].any() == (end < len(known.dates))
+
+
+def test_plans_behind_a_forecasts_end_move_none_of_its_features(known, features):
+    """So for every block; what lies in the forecast itself is looked at."""
+    day = known.grid.day
+    for start, end in cut_blocks(known):
+        for plan in PLANS:
+            behind = make(alter_plans(known, day >= end, plan))
+            assert name_moved(features, behind, day < end) == [], f"{plan} from day {end} on"
+            within = make(alter_plans(known, (day >= start) & (day < end), plan))
+            assert find_moved(features, within)[(day >= start) & (day < end)].any()
+
+
+def test_weather_and_trends_to_come_move_nothing_before(raw, tmp_path):
+    """From a Sunday on, the files say seven degrees and seven searches more."""
+    cut = pd.Timestamp("2015-05-03")
+    assert cut.day_of_week == 6  # on which a week of searches begins
+    other = shutil.copytree(raw, tmp_path / "raw")
+    for path in other.glob("weather/*.csv"):
+        table = pd.read_csv(path, sep=";")
+        table.loc[table["Date"] >= f"{cut:%Y-%m-%d}", "Mean_TemperatureC"] += 7
+        table.to_csv(path, index=False, sep=";")
+    for path in other.glob("googletrend/*.csv"):
+        table = pd.read_csv(path)
+        is_later = table["Woche"] >= f"{cut:%Y-%m-%d}"
+        table.loc[is_later, table.columns[1]] = (table.iloc[:, 1] + 7).clip(upper=100)
+        table.to_csv(path, index=False)
+    known = load_store_days(raw)
+    before, after = make(known), make(load_store_days(other))
+    is_later = (known.days["Date"] >= cut).to_numpy()
+    assert name_moved(before, after, ~is_later) == []
+    moved = name_moved(before, after, is_later)
+    assert {"trend", "weather_temperature"} <= set(moved)
+    assert all(name.startswith(("weather_", "trend")) for name in moved)
+
+
+def test_a_fold_sees_what_the_last_forecast_sees_of_the_same_days(known, features):
+    """Whether a later origin follows does not move a row's features: held rows are as test rows."""
+    day, horizon = known.grid.day, known.horizon_days
+    for n_back in (1, 2):
+        start = known.n_train_days - n_back * horizon
+        rows = np.flatnonzero(day < start + horizon)
+        fold = make_features(known, fit_rows=np.flatnonzero(day < start), rows=rows)
+        whole = features.iloc[rows].reset_index(drop=True)
+        assert name_moved(whole, fold, np.arange(len(rows))) == []
+
+
+def test_sales_of_rows_that_are_not_fitted_are_never_looked_at(known):
+    """A third of the train rows is not fitted, and store 2 not at all; each fitted row counts."""
+    rng, train = np.random.default_rng(0), find_train(known)
+    is_two = (known.days["Store"] == 2).to_numpy()
+    fit_rows = train[(rng.random(len(train)) < 0.67) & ~is_two[train]]
+    before = make(known, fit_rows)
+    is_other = np.ones(len(known.days), bool)
+    is_other[fit_rows] = False
+    for how in ("multiplied", "lost"):
+        altered = make(alter_sales(known, is_other, how), fit_rows)
+        assert not find_moved(before, altered).any()
+    fitted = make(alter_sales(known, ~is_other, "shuffled"), fit_rows)
+    assert find_moved(before, fitted)[known.is_test & ~is_two].all()
+    assert before.loc[is_two, "mean_all"].isna().all()
+
+
+def test_features_are_a_rows_own(known, features):
+    """Whichever rows are asked for, and in whatever order."""
+    rows = np.random.default_rng(0).permutation(len(known.days))[:50]
+    some = make_features(known, fit_rows=find_train(known), rows=rows)
+    pd.testing.assert_frame_equal(some, features.iloc[rows].reset_index(drop=True))
+
+
+def test_rows_behind_the_forecast_are_refused(known):
+    """Their plans would be known, and their features would not be of any forecast."""
+    early = np.flatnonzero(known.grid.day < known.n_train_days - known.horizon_days)
+    with pytest.raises(ValueError):
+        make_features(known, fit_rows=early, rows=np.flatnonzero(known.is_test))
+
+
+# What may be missing
+
+
+def test_a_store_that_is_new_in_the_test_has_features_and_no_past(tmp_path):
+    """Store 5's train days are lost: what does not come from sales is as it was."""
+    tables = make_tables(6, 130, 14)
+    before = tables.load(tmp_path / "whole")
+    tables.train = tables.train[tables.train["Store"] != 5]
+    after = tables.load(tmp_path / "new")
+    features = make(after)[(after.days["Store"] == 5).to_numpy()]
+    assert len(features) == 14 and not np.isinf(features).any(axis=None)
+    assert features["mean_all"].isna().all()
+    whole = make(before)[before.is_test & (before.days["Store"] == 5).to_numpy()]
+    calendar = ["weekday", "promo_until_end", "school", "store", "horizon", "until_closed"]
+    np.testing.assert_array_equal(features[calendar], whole[calendar])
+
+
+@pytest.mark.parametrize(
+    ("lost", "gone", "constant"),
+    [
+        (("weather",), ("weather_",), ()),
+        (("googletrend",), ("trend",), ()),
+        (("weather", "googletrend"), ("weather_", "trend"), ()),
+        (("weather", "googletrend", "store_states.csv"), ("weather_", "trend"), ("state",)),
+    ],
+)
+def test_without_the_forums_files_their_columns_are_gone_or_constant(
+    raw, tmp_path, lost, gone, constant
+):
+    """All others are as they were."""
+    less = shutil.copytree(raw, tmp_path / "raw")
+    for name in lost:
+        path = less / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    whole, after = make(load_store_days(raw)), make(load_store_days(less))
+    vanished = [name for name in whole if name not in after]
+    assert vanished == [name for name in whole if name.startswith(gone)]
+    assert (
+        whole[list(constant)].nunique().gt(1).all() and after[list(constant)].nunique().eq(1).all()
+    )
+    same = [name for name in after if name not in constant]
+    pd.testing.assert_frame_equal(after[same], whole[same])
+
+
+# By hand
+
+
+@pytest.fixture(scope="module")
+def three_forecasts(tmp_path_factory):
+    """Two stores in spring 2014: train of four weeks from Monday 24 March, test of two.
+
+    Promos are Monday to Friday of the weeks 2, 4 and 6: days 7, 21 and 35 begin them. Both stores
+    are open on all days but 10 and 29, two Thursdays and Tuesdays, and Sunday 20. School is off
+    from day 24 to 30. Easter Sunday is day 27, the last of train.
+    """
+    tables = make_tables(2, 28, 14, first_test_day="2014-04-21")
+    for table in (tables.train, tables.test):
+        day = (table["Date"] - pd.Timestamp("2014-03-24")).dt.days
+        table["Promo"] = ((day // 7 % 2 == 1) & (day % 7 < 5)) * 1
+        table["Open"] = (~day.isin([10, 20, 29])) * 1
+        table["SchoolHoliday"] = day.between(24, 30) * 1
+        table["StateHoliday"] = np.where(day == 10, "a", "0")
+    tables.train["Sales"] = 5000 * tables.train["Open"]
+    tables.stores["CompetitionOpenSinceMonth"] = [4.0, np.nan]
+    tables.stores["CompetitionOpenSinceYear"] = [2014.0, np.nan]
+    tables.stores["Promo2"] = [1, 0]
+    tables.stores["Promo2SinceWeek"] = [15.0, np.nan]  # from Monday 7 April, day 14, on
+    tables.stores["Promo2SinceYear"] = [2014.0, np.nan]
+    tables.stores["PromoInterval"] = ["Jan,Apr,Jul,Oct", np.nan]
+    known = tables.load(tmp_path_factory.mktemp("three"))
+    assert cut_blocks(known, 1) == [(14, 28), (28, 42)]
+    features = make(known)
+    return features.set_index([known.days["Store"], pd.Index(known.grid.day, name="day")])
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        # Seen to the end of the own forecast only: days 13, 27 and 41.
+        ("promo_until_start", {0: 7, 6: 1, 7: 0, 8: FAR, 13: FAR, 14: 7, 27: FAR, 28: 7, 36: FAR}),
+        ("promo_until_end", {7: 5, 11: 1, 12: 0, 13: FAR, 20: 6, 26: 0, 27: FAR, 35: 5}),
+        # The first day's state did not start, and what has begun is remembered over an origin.
+        ("promo_since_start", {0: FAR, 6: FAR, 7: 0, 13: 6, 20: 13, 21: 0, 28: 7, 34: 13, 35: 0}),
+        # Of Sundays off, as day 20, nothing is said.
+        ("since_closed", {0: FAR, 9: FAR, 10: 0, 13: 3, 20: 10, 28: 18, 29: 0, 41: 12}),
+        ("until_closed", {8: 2, 10: 0, 11: FAR, 14: FAR, 27: FAR, 28: 1, 30: FAR}),
+        ("until_holiday", {0: 10, 10: 0, 11: FAR}),
+        ("open_tomorrow", {8: 1, 9: 0, 13: 0, 19: 0, 27: 0, 28: 0, 29: 1, 41: 0}),
+        ("open_yesterday", {0: 0, 1: 1, 11: 0, 21: 0, 28: 1, 30: 0}),
+        # Easter Sunday is day 27, and Christmas is far away.
+        ("from_easter", {0: -27, 20: -7, 27: 0, 28: 1, 41: 14}),
+        ("from_christmas", {0: FAR, 41: FAR}),
+        # The competitor opened on 1 April, day 8.
+        ("competition_days", {0: -8, 8: 0, 28: 20}),
+        ("promo2_days", {0: -1, 13: -1, 14: 0, 41: 27}),
+        # April ends with day 37.
+        ("promo2_month", {8: 0, 13: 0, 14: 1, 37: 1, 38: 0}),
+        ("horizon", {0: 1, 13: 14, 14: 1, 28: 1, 41: 14}),
+        ("weekday", {0: 0, 20: 6, 28: 0}),
+        ("school", {23: 0, 24: 1, 30: 1, 31: 0}),
+    ],
+)
+def test_store_1_by_hand(three_forecasts, column, wanted):
+    values = three_forecasts.loc[1, column]
+    assert {day: values[day] for day in wanted} == wanted
+
+
+def test_store_2_has_no_competitor_and_no_promo2(three_forecasts):
+    two = three_forecasts.loc[2]
+    assert two["competition_days"].isna().all()
+    assert two["promo2_days"].eq(-1).all() and two["promo2_month"].eq(0).all()
+    assert two["promo2_interval"].nunique() == 1
+    assert two["promo2_interval"].iloc[0] != three_forecasts.loc[1, "promo2_interval"].iloc[0]
+
+
+# The past, against a loop
+
+
+@pytest.fixture(scope="module")
+def additive(tmp_path_factory):
+    """(known, features): three stores, open every day, a promo in every other whole week.
+
+    Log sales are level + weekday + promo exactly, until 4 weeks before the test: from then on all
+    but store 1 sell a fifth more. Forecasts are of two weeks, so each holds all 14 cells once.
+    """
+    tables = make_tables(3, 14 * 8, 14, first_test_day="2014-04-21")
+    for table in (tables.train, tables.test):
+        week = (table["Date"] - pd.Timestamp("2014-04-21")).dt.days // 7
+        table["Promo"], table["Open"], table["StateHoliday"] = (week % 2 == 0) * 1, 1, "0"
+    train = tables.train
+    level, weekday = np.array([9.0, 8.0, 8.7]), np.linspace(-0.2, 0.2, 7)
+    rises = (train["Date"] >= "2014-03-24") & (train["Store"] > 1)
+    logs = level[train["Store"] - 1] + weekday[train["DayOfWeek"] - 1] + 0.3 * train["Promo"]
+    train["Sales"] = np.exp(logs + np.log(1.2) * rises)
+    known = tables.load(tmp_path_factory.mktemp("additive"))
+    return known, make(known)
+
+
+def test_mean_is_that_of_the_stores_days_before_with_the_same_weekday_and_promo(additive):
+    """Levels and effects are exact, so that drawing few days towards them changes nothing."""
+    known, features = additive
+    days, day, n_checked = known.days, known.grid.day, 0
+    weekday = days["Date"].dt.day_of_week
+    for start, end in cut_blocks(known, 1):
+        if start > known.n_train_days - 28:  # from then on not all stores are additive
+            continue
+        past = days[day < start]
+        keys = [past["Store"], weekday[day < start], past["Promo"]]
+        means = np.log(past["Sales"]).groupby(keys).mean()
+        for row in np.flatnonzero((day >= start) & (day < end)):
+            key = days["Store"][row], weekday[row], days["Promo"][row]
+            assert features["mean_all"][row] == pytest.approx(means[key], abs=1e-4)
+            n_checked += 1
+    assert n_checked == 3 * 14 * 6 and features["mean_all"][day < 14].isna().all()
+
+
+def test_promo_effect_is_the_gap_between_days_with_and_without(additive):
+    known, features = additive
+    past = (known.grid.day >= 14) & ~known.is_test
+    np.testing.assert_allclose(features["promo_effect"][past], 0.3, atol=1e-4)
+
+
+def test_what_is_left_is_what_the_last_days_sold_above_the_mean(additive):
+    """Drawn towards 0 by a prior of p days: n / (n + p), with one p for every n.
+
+    What is left is taken of the sales less the mean, which the features tell for all 14 cells.
+    """
+    known, features = additive
+    days, day, origin = known.days, known.grid.day, known.n_train_days
+    for store in (1, 2):
+        rows = np.flatnonzero(known.is_test & (days["Store"] == store).to_numpy())
+        cells = days["Date"].dt.day_of_week * 2 + days["Promo"]
+        means = dict(zip(cells.iloc[rows], features["mean_all"].iloc[rows], strict=True))
+        past = np.flatnonzero((days["Store"] == store).to_numpy() & (day < origin))
+        left = np.log(days["Sales"].to_numpy()[past]) - cells.iloc[past].map(means).to_numpy()
+        priors = []
+        for column in [c for c in features if c.startswith("left_") and c[5:].isdigit()]:
+            n = int(column[5:])
+            value = features[column].iloc[rows]
+            assert value.nunique() == 1
+            if abs(left[-n:].mean()) > 0.005:  # else it says nothing of the prior
+                priors.append(n * left[-n:].mean() / value.iloc[0] - n)
+        if store == 2:
+            assert len(priors) >= 2 and left[-7:].mean() > 0.05
+            assert min(priors) >= -1e-3
+            np.testing.assert_allclose(priors, priors[0], atol=1e-2)
+        else:
+            assert features["left_7"].iloc[rows[0]] == pytest.approx(left[-7:].mean(), abs=0.02)
+
+
+def test_closed_days_are_no_sales_of_zero(tmp_path):
+    """Store 1 closes for two weeks before the test: its means stay, those of 0 would fall."""
+    tables = make_tables(3, 112, 14)
+    train = tables.train
+    is_shut = (train["Store"] == 1) & (train["Date"] >= "2015-07-18")
+    before = tables.load(tmp_path / "open")
+    train.loc[is_shut, ["Sales", "Customers", "Open"]] = 0
+    after = tables.load(tmp_path / "shut")
+    asked = before.is_test & (before.days["Store"] == 1).to_numpy()
+    names = [c for c in make(before) if c.startswith(("mean_", "log_sales", "log_customers"))]
+    gap = (make(after)[names] - make(before)[names])[asked]
+    assert gap.abs().max(axis=None) < 0.15 and gap.abs().max(axis=None) > 0
+    # Nothing is known of the last 7 days.
+    assert make(after)["left_7"][asked].isna().all()

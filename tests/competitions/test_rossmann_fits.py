@@ -1,0 +1,455 @@
+"""Rossmann's fits: what they learn from, what they predict, and what the settings do to them."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+
+import cloudpickle
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.checks import InputError
+from common.training.fit import predict_net
+from common.training.fitted import Fitted
+from competitions.rossmann_store_sales import fits, nets
+from competitions.rossmann_store_sales.competition import Config
+from competitions.rossmann_store_sales.features import make_features
+from competitions.rossmann_store_sales.fits import FITS, choose_stores
+from tests.helpers.rossmann import make_tables
+
+HORIZON = 28
+NEW, STRANGE_STORE, STRANGE_DAY = 5, 4, 700
+"""A store without a train day; a store and its day on which it sold 20 times as much."""
+TINY = Config(rounds=10, epochs=1, n_nets=1, hidden=(8,), batch_size=256, r_rows=300, r_trees=5)
+SLOW = ("embedding_ple", "tabm", "xgboost_on_embeddings")  # nets, which take seconds to trace
+IN_PYTHON = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+    for name in FITS
+    if name != "r_ranger"
+]
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    """Seven stores and more than two years, so that every feature has values."""
+    tables = make_tables(7, 800, HORIZON)
+    train = tables.train[tables.train["Store"] != NEW]
+    day = (train["Date"] - train["Date"].min()).dt.days
+    is_strange = (train["Store"] == STRANGE_STORE) & (day == STRANGE_DAY)
+    assert train.loc[is_strange, "Sales"].gt(0).all() and is_strange.sum() == 1
+    tables.train = train.assign(Sales=train["Sales"] * np.where(is_strange, 20, 1))
+    return tables.load(tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="module")
+def fit_rows(known):
+    """All days before the last four weeks of train."""
+    return np.flatnonzero(known.grid.day < known.n_train_days - HORIZON)
+
+
+@pytest.fixture(scope="module")
+def held(known):
+    """The last four weeks of train, closed days too."""
+    start = known.n_train_days - HORIZON
+    return np.flatnonzero((known.grid.day >= start) & ~known.is_test)
+
+
+@pytest.fixture(scope="module")
+def table(known, fit_rows):
+    """The features of the fit rows that sold something, and the log of their sales."""
+    rows = fit_rows[known.days["Sales"].to_numpy()[fit_rows] > 0]
+    features = make_features(known, fit_rows=fit_rows, rows=rows)
+    return features, np.log(known.days["Sales"].to_numpy()[rows]), rows
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """What a library of trees was given, {library: {argument: value}}; they predict 0."""
+    told = {}
+
+    def record(library):
+        def fit(features, target, **settings):
+            told[library] = {"features": features, "target": target, **settings}
+
+            def predict(asked):
+                told[library]["asked"] = asked
+                return np.zeros(len(asked), np.float32)
+
+            return Fitted(predict, 1)
+
+        return fit
+
+    for library in ("xgboost", "lightgbm"):
+        monkeypatch.setattr(fits, f"fit_{library}", record(library))
+    return told
+
+
+# All fits
+
+
+@pytest.mark.parametrize("name", IN_PYTHON)
+def test_fits_predict_held_rows_and_are_the_same_again_from_a_worker(name, known, fit_rows, held):
+    """The second fit comes out of a pickle, as in a worker. Another seed moves what is drawn."""
+    first = FITS[name](known, TINY, fit_rows, 0)
+    prediction = np.asarray(first.predict(held))
+    again, there = cloudpickle.loads(cloudpickle.dumps((FITS[name], known)))
+    second = again(there, TINY, fit_rows, 0)
+    assert np.asarray(second.predict(held)).tobytes() == prediction.tobytes()
+    assert first.n_parameters == second.n_parameters > 0
+    assert prediction.shape == held.shape and np.isfinite(prediction).all()
+    # Untrained as they are, they know the stores: no open day is forecast by half or by double.
+    sales = known.days["Sales"].to_numpy()[held]
+    error = (prediction - np.log(np.where(sales > 0, sales, np.nan)))[sales > 0]
+    assert np.sqrt(np.mean(error**2)) < np.log(2)
+
+
+@pytest.mark.parametrize("name", ["median", "linear", "xgboost", "lightgbm"])
+def test_fits_predict_test_rows_also_of_a_store_that_is_new(name, known):
+    """It lies between the other stores; nothing is warned of."""
+    train, test = np.flatnonzero(~known.is_test), np.flatnonzero(known.is_test)
+    is_new = (known.days["Store"].iloc[test] == NEW).to_numpy()
+    prediction = FITS[name](known, TINY, train, 0).predict(test)
+    logs = np.log(known.days["Sales"][known.days["Sales"] > 0])
+    assert is_new.sum() == HORIZON and np.isfinite(prediction).all()
+    assert logs.quantile(0.02) < prediction[is_new].mean() < logs.quantile(0.98)
+
+
+@pytest.mark.parametrize("name", ["xgboost", "xgboost_summer", "lightgbm"])
+def test_another_seed_draws_other_trees(name, known, fit_rows, held):
+    one, two = (FITS[name](known, TINY, fit_rows, seed).predict(held) for seed in (0, 1))
+    assert np.abs(one - two).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["median", "linear", "xgboost", "lightgbm"])
+def test_fits_look_at_their_own_rows_only(name, known, fit_rows, held):
+    """Sales and customers of held rows are lost: nothing moves. Fit rows' are doubled: all do."""
+    first = FITS[name](known, TINY, fit_rows, 0).predict(held)
+    days = known.days.copy()
+    days.loc[held, ["Sales", "Customers"]] = np.nan
+    again = FITS[name](replace(known, days=days), TINY, fit_rows, 0).predict(held)
+    assert again.tobytes() == first.tobytes()
+    days = known.days.assign(Sales=2 * known.days["Sales"])
+    doubled = FITS[name](replace(known, days=days), TINY, fit_rows, 0).predict(held)
+    np.testing.assert_allclose(doubled - first, np.log(2), atol=0.02)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """(known, train rows, test rows): a past of four months has nothing to say of a year ago."""
+    known = make_tables(4, 120, 14).load(tmp_path_factory.mktemp("short"))
+    train, test = np.flatnonzero(~known.is_test), np.flatnonzero(known.is_test)
+    assert make_features(known, fit_rows=train, rows=train).isna().all().any()
+    return known, train, test
+
+
+@pytest.mark.parametrize("name", ["linear", "xgboost", "lightgbm"])
+def test_features_without_any_value_are_no_obstacle(name, short):
+    """Nothing is warned of either."""
+    known, train, test = short
+    assert np.isfinite(FITS[name](known, TINY, train, 0).predict(test)).all()
+
+
+# The median
+
+
+def test_median_is_that_of_the_stores_days_with_the_same_weekday_and_promo(known, fit_rows, held):
+    """By pandas, one row at a time; the new store takes the median of the medians."""
+    days = known.days.assign(weekday=known.days["Date"].dt.day_of_week)
+    keys = ["Store", "weekday", "Promo"]
+    sold = days.iloc[fit_rows]
+    sold = sold[sold["Sales"] > 0]
+    medians = {key: np.median(np.log(group["Sales"])) for key, group in sold.groupby(keys)}
+    middle = np.median(list(medians.values()))
+    asked = np.concatenate([held, np.flatnonzero(known.is_test)])
+    rows = days.iloc[asked][keys].itertuples(index=False, name=None)
+    wanted = [medians.get(row, middle) for row in rows]
+    assert 0 < sum(value == middle for value in wanted) < len(wanted) / 2
+    fitted = FITS["median"](known, TINY, fit_rows, 0)
+    np.testing.assert_allclose(fitted.predict(asked), wanted, rtol=1e-6)
+    assert fitted.n_parameters == len(medians)
+
+
+# What is learnt from
+
+
+def fit_recorded(known, fit_rows, recorded, rows, **changes):
+    """Fit trees that predict 0: (what they were given, what was predicted)."""
+    config = replace(TINY, **changes)
+    prediction = FITS["lightgbm"](known, config, fit_rows, 7).predict(rows)
+    return recorded["lightgbm"], prediction
+
+
+def test_ratio_learns_what_is_above_the_stores_mean_and_puts_it_back(
+    known, fit_rows, held, table, recorded
+):
+    features, logs, _ = table
+    has_past = features["mean_all"].notna().to_numpy()
+    told, prediction = fit_recorded(known, fit_rows, recorded, held, ratio=True, outlier=99.0)
+    np.testing.assert_allclose(told["target"], (logs - features["mean_all"])[has_past], atol=1e-5)
+    pd.testing.assert_frame_equal(
+        told["features"].reset_index(drop=True),
+        features.loc[has_past, told["features"].columns].reset_index(drop=True),
+    )
+    mean = make_features(known, fit_rows=fit_rows, rows=held)["mean_all"]
+    np.testing.assert_allclose(prediction, mean, atol=1e-5)
+    plain, zero = fit_recorded(known, fit_rows, recorded, held, ratio=False, outlier=99.0)
+    np.testing.assert_allclose(plain["target"], logs[has_past], atol=1e-5)
+    assert (zero == 0).all()
+
+
+def test_a_store_without_a_past_takes_the_mean_of_one_in_the_middle(known, recorded):
+    train, test = np.flatnonzero(~known.is_test), np.flatnonzero(known.is_test)
+    told, prediction = fit_recorded(known, train, recorded, test)
+    is_new = (known.days["Store"].iloc[test] == NEW).to_numpy()
+    assert told["asked"]["mean_all"].isna().tolist() == is_new.tolist()
+    np.testing.assert_allclose(prediction[is_new], told["features"]["mean_all"].median(), atol=1e-5)
+
+
+def test_outliers_are_left_out_whether_or_not_the_ratio_is_learnt(
+    known, fit_rows, held, table, recorded
+):
+    """Store 4 sold 20 times as much on day 700: log 20 is 3. A narrow bound leaves out more."""
+    features, logs, rows = table
+    left = (logs - features["mean_all"]).abs()
+    strange = rows[left.idxmax()]
+    assert known.grid.day[strange] == STRANGE_DAY and left.max() > 2
+    for outlier, n_out in ((9.0, 0), (1.0, 1), (0.1, int((left >= 0.1).sum()))):
+        for ratio in (True, False):
+            told, _ = fit_recorded(known, fit_rows, recorded, held, outlier=outlier, ratio=ratio)
+            assert len(told["target"]) == left.notna().sum() - n_out
+
+
+def test_without_leaves_out_features_by_the_beginning_of_their_names(
+    known, fit_rows, held, recorded
+):
+    whole = fit_recorded(known, fit_rows, recorded, held)[0]
+    names = list(whole["features"].columns)
+    told, _ = fit_recorded(known, fit_rows, recorded, held, without=("left_", "promo"))
+    left = [name for name in names if not name.startswith(("left_", "promo"))]
+    assert len(left) < len(names) - 4
+    assert list(told["features"].columns) == list(told["asked"].columns) == left
+    assert told["target"].tolist() == whole["target"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "without"), [("lightgbm", "mean"), ("linear", "month"), ("linear", "store")]
+)
+def test_any_feature_can_be_left_out_or_the_setting_is_refused(
+    name, without, known, fit_rows, held
+):
+    """Also the mean that the ratio is taken of, and those that the linear model spreads out."""
+    try:
+        fitted = FITS[name](known, replace(TINY, without=(without,)), fit_rows, 0)
+    except InputError as error:
+        assert "without" in str(error) and "\n" not in str(error)
+    else:
+        assert np.isfinite(fitted.predict(held)).all()
+
+
+def test_n_stores_chooses_evenly_among_the_tests(known, fit_rows, held, recorded):
+    """Test stores are 1, 2, 4, 5 and 7, in places 0, 1, 3, 4 and 6; 0 fits the others too."""
+    places = {0: [0, 1, 3, 4, 6], 1: [0], 2: [0, 6], 3: [0, 3, 6], 5: [0, 1, 3, 4, 6], 99: None}
+    for n, wanted in places.items():
+        assert choose_stores(known, n).tolist() == (wanted or places[0])
+    stores = {}
+    for n in (0, 3, 99):
+        told, _ = fit_recorded(known, fit_rows, recorded, held, n_stores=n)
+        stores[n] = sorted(told["features"]["store"].unique())
+    # Place 4 is the new store, which no row can be fitted of.
+    assert stores == {0: [0, 1, 2, 3, 5, 6], 3: [0, 3, 6], 99: [0, 1, 3, 6]}
+
+
+def test_closed_days_are_not_fitted(known, fit_rows, held, recorded):
+    told, _ = fit_recorded(known, fit_rows, recorded, held)
+    sold = (known.days["Sales"].iloc[fit_rows] > 0).sum()
+    assert np.isfinite(told["target"]).all() and len(told["target"]) <= sold
+
+
+def test_summer_is_fitted_on_may_to_september(known, fit_rows, held, recorded):
+    """And predicts any day."""
+    for name, months in (("xgboost_summer", range(5, 10)), ("xgboost", range(1, 13))):
+        FITS[name](known, TINY, fit_rows, 0).predict(held)
+        told = recorded["xgboost"]
+        assert sorted(told["features"]["month"].unique()) == list(months)
+        assert len(told["asked"]) == len(held)
+
+
+def test_trees_take_the_config_and_the_seed(known, fit_rows, held, recorded):
+    changes = {"rounds": 17, "tree_rate": 0.03, "threads": 2}
+    told, _ = fit_recorded(known, fit_rows, recorded, held, **changes)
+    assert (told["rounds"], told["learning_rate"], told["threads"]) == (17, 0.03, 2)
+    assert told["seed"] == 7
+    deep, _ = fit_recorded(known, fit_rows, recorded, held, depth=6)
+    assert deep["num_leaves"] == 2**6 / 2  # half as many as a tree of depth 6
+    FITS["xgboost"](known, replace(TINY, depth=6), fit_rows, 0)
+    assert recorded["xgboost"]["max_depth"] == 6
+
+
+# ranger
+
+
+def test_ranger_is_given_some_rows_and_the_config(known, fit_rows, held, monkeypatch):
+    """Stands in for R: the tables and arguments of a prediction, and a forecast of 0."""
+    asked = {}
+
+    def run(script, tables, *, arguments):
+        asked.update(script=script, tables=tables, arguments=arguments)
+        return pd.DataFrame({"prediction": np.zeros(len(tables["rows"]))})
+
+    monkeypatch.setattr(fits, "run_rscript", run)
+    config = replace(TINY, r_trees=3, threads=2)
+    prediction = FITS["r_ranger"](known, config, fit_rows, 5).predict(held)
+    assert asked["script"].is_file() and asked["arguments"] == ("3", "2", "5")
+    fit, rows = asked["tables"]["fit"], asked["tables"]["rows"]
+    assert len(fit) == 300 and list(fit.columns) == [*rows.columns, "target"]
+    mean = make_features(known, fit_rows=fit_rows, rows=held)["mean_all"]
+    np.testing.assert_allclose(prediction, mean, atol=1e-5)
+
+
+def test_ranger_grows_the_same_forest_again(short):
+    """In R itself; a year ago is a column without any value, and so it is with little data."""
+    if shutil.which("Rscript") is None:
+        pytest.skip("Rscript is not on this machine")
+    asked = ["Rscript", "--vanilla", "-e", "library(ranger); library(data.table)"]
+    if subprocess.run(asked, capture_output=True).returncode:
+        pytest.skip("R has no ranger or no data.table")
+    known, train, test = short
+    first, second = (FITS["r_ranger"](known, TINY, train, 0).predict(test) for _ in range(2))
+    assert first.tobytes() == second.tobytes() and np.isfinite(first).all()
+    assert len(first) == len(test) and len(np.unique(first)) > len(test) / 4
+
+
+def test_ranger_without_r_is_told_in_one_line(known, fit_rows, held, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"needs Rscript.*install R") as error:
+        FITS["r_ranger"](known, TINY, fit_rows, 0).predict(held)
+    assert "\n" not in str(error.value)
+
+
+# Nets
+
+
+@pytest.fixture
+def small():
+    """Six rows: two categories, a number with a gap, one that is far out, one without a value."""
+    return pd.DataFrame(
+        {
+            "store": [3, 1, 3, 1, 3, 1],
+            "weekday": [0, 1, 2, 0, 1, 2],
+            "left": [1.0, 2.0, np.nan, 3.0, 4.0, 5.0],
+            "far": [0.0, 0, 0, 0, 1, 1],
+            "nothing": np.nan,
+        },
+        dtype=np.float32,
+    )
+
+
+def test_encoder_by_hand(small):
+    """The number's mean is 3 and its spread the root of 2; a gap is 0 with a flag."""
+    encoder = nets.learn_encoder(small, flags=True)
+    made = encoder.encode(small)
+    assert encoder.numbers == ["left", "far"] and list(encoder.levels) == ["store", "weekday"]
+    assert made["codes"].tolist() == [[2, 1], [1, 2], [2, 3], [1, 1], [2, 2], [1, 3]]
+    root = np.sqrt(2)
+    wanted = [-2 / root, -1 / root, 0, 0, 1 / root, 2 / root]
+    np.testing.assert_allclose(made["numbers"][:, 0], wanted, atol=1e-6)
+    assert made["numbers"][:, -1].tolist() == [0, 0, 1, 0, 0, 0] and made["numbers"].shape == (6, 3)
+    assert made["numbers"].dtype == np.float32 and made["codes"].dtype == np.int32
+    plain = nets.learn_encoder(small, flags=False).encode(small)["numbers"]
+    np.testing.assert_array_equal(plain, made["numbers"][:, :2])
+
+
+def test_encoder_meets_what_it_has_not_seen(small):
+    """New levels and gaps are code 0; far numbers are cut; gaps of whole columns have no flag."""
+    encoder = nets.learn_encoder(small, flags=True)
+    strange = small.assign(
+        store=[2, 99, np.nan, 1, 3, 1],
+        left=[1e6, -1e6, 3, 3, 3, 3],
+        far=[np.nan, 1000, 0, 0, 0, 0],
+        nothing=7.0,
+    )
+    made = encoder.encode(strange)
+    assert made["codes"][:, 0].tolist() == [0, 0, 0, 1, 2, 1]
+    numbers = made["numbers"]
+    assert numbers.shape == (6, 3) and np.isfinite(numbers).all()
+    assert numbers[:2, 0].tolist() == [nets.FAR, -nets.FAR] and numbers[1, 1] == nets.FAR
+    assert numbers[0, 1] == 0 and (numbers[:, 2] == 0).all()
+
+
+def make_constant(value):
+    """A net that says the same of every row."""
+    inputs = {
+        "codes": keras.Input((2,), dtype="int32", name="codes"),
+        "numbers": keras.Input((3,), name="numbers"),
+    }
+    return keras.Model(inputs, 0 * inputs["numbers"][:, 0] + value)
+
+
+def test_nets_are_averaged_above_their_level(small):
+    """Two nets that say 1 and 4, above 10: 12.5."""
+    encoder = nets.learn_encoder(small, flags=True)
+    both = nets.Nets(encoder, [make_constant(1.0), make_constant(4.0)], 10.0)
+    assert both.predict(small).tolist() == [12.5] * 6
+
+
+def test_every_net_has_its_own_seed_and_an_output_range_holds(small):
+    """TabM nets on piecewise-linear numbers: no output is past 1.2 times the target's ends."""
+    config = replace(TINY, n_nets=2, n_members=2, n_bins=3, output_range=True, net_rate=1.0)
+    config = replace(config, batch_size=8, epochs=2)
+    many = pd.concat([small] * 8, ignore_index=True)
+    target = np.tile(np.array([0.0, 0, 0, 0, 0, 6], np.float32), 8)
+    fitted = nets.fit_nets(many, target, config, 3)
+    one, two = (predict_net(net, fitted.encoder.encode(many)) for net in fitted.models)
+    assert len(fitted.models) == 2 and np.abs(one - two).max() > 1e-6
+    np.testing.assert_allclose(fitted.predict(many), 1 + (one + two) / 2, rtol=1e-6)
+    low, high = 1 + 1.2 * (0 - 1), 1 + 1.2 * (6 - 1)
+    predicted = fitted.predict(many)
+    assert low - 1e-5 <= predicted.min() < predicted.max() <= high + 1e-5
+    assert fitted.n_parameters == 2 * fitted.models[0].count_params()
+    tables = fitted.make_tables()
+    assert {name: len(rows) for name, rows in tables.items()} == {"store": 3, "weekday": 4}
+
+
+def test_xgboost_on_embeddings_is_given_the_vectors_of_the_net(
+    known, fit_rows, held, recorded, monkeypatch
+):
+    """Stands in for the net: the vector of code c of category k is (100 k + c, -c)."""
+    asked = {}
+
+    class FakeNets:
+        n_parameters = 1000
+
+        def __init__(self, encoder):
+            self.encoder = encoder
+
+        def make_tables(self):
+            return {
+                name: np.stack(
+                    [100 * k + np.arange(len(levels) + 1), -np.arange(len(levels) + 1)], axis=1
+                ).astype(np.float32)
+                for k, (name, levels) in enumerate(self.encoder.levels.items())
+            }
+
+    def fit(features, target, config, seed):
+        asked.update(features=features, n_nets=config.n_nets, seed=seed)
+        # The first store's rows are hidden from the levels: it is unseen.
+        return FakeNets(nets.learn_encoder(features[features["store"] > 0], flags=True))
+
+    monkeypatch.setattr(nets, "fit_nets", fit)
+    config = replace(TINY, n_nets=3)
+    fitted = FITS["xgboost_on_embeddings"](known, config, fit_rows, 5)
+    fitted.predict(held)
+    told = recorded["xgboost"]
+    names = list(nets.learn_encoder(asked["features"], flags=True).levels)
+    for table in (told["features"], told["asked"]):
+        # The features themselves stay, and two columns come for every category.
+        assert list(table.columns[: -2 * len(names)]) == list(asked["features"].columns)
+        stores = np.sort(asked["features"]["store"].unique())[1:]
+        codes = np.array([0 if s == 0 else 1 + list(stores).index(s) for s in table["store"]])
+        np.testing.assert_array_equal(table["store_1"], -codes)
+        k = names.index("month")
+        np.testing.assert_array_equal(table["month_0"], 100 * k + table["month"])
+    assert asked["n_nets"] == 1 and asked["seed"] != told["seed"]
+    assert fitted.n_parameters == 1001

@@ -1,0 +1,334 @@
+"""Rossmann's road: windows, blends, closed days, and what a run does without the forum's files."""
+
+import logging
+import shutil
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.checks import InputError
+from common.data.tables import check_files, load_table
+from common.metrics.regression import rmspe, rmspe_factor
+from common.validation.folds import check_folds
+from competitions.rossmann_store_sales import pipeline
+from competitions.rossmann_store_sales.competition import FILES, VARIANTS, Config
+from competitions.rossmann_store_sales.features import load_store_days
+from competitions.rossmann_store_sales.fits import FITS
+from competitions.rossmann_store_sales.pipeline import (
+    FACTORS,
+    MEANS,
+    apply_blend,
+    choose_blend,
+    make_folds,
+    make_leak_check,
+    run,
+)
+from competitions.rossmann_store_sales.sample import write_sample
+from tests.helpers.rossmann import make_tables
+
+MEDIAN = Config(models=("median",), windows=(1, 2), factor="none")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Made-up files, with the forum's; some rows of store 4 do not say `Open`."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Six stores, whose test is of 48 days, as Kaggle's is; four of them are asked for."""
+    return make_tables(6, 300, 48)
+
+
+@pytest.fixture(scope="module")
+def known(tables, tmp_path_factory):
+    return tables.load(tmp_path_factory.mktemp("tables"))
+
+
+# Folds
+
+
+@pytest.mark.parametrize("windows", [(1,), (1, 2, 4), (5,)])
+def test_windows_are_as_long_as_the_test_and_hold_its_stores_scored_days(known, tables, windows):
+    """Told from the tables: window 1 is the last 48 days of train, window 2 those before."""
+    folds = make_folds(Config(windows=windows), known)
+    check_folds(folds, n_rows=len(known.days))
+    assert len(folds) == len(windows)
+    train, asked = tables.train, set(tables.test["Store"])
+    assert asked == {1, 2, 4, 5}
+    end = tables.test["Date"].min()
+    for window, fold in zip(sorted(windows, reverse=True), folds, strict=True):  # oldest first
+        first = end - pd.Timedelta(days=48 * window)
+        is_in = train["Date"].between(first, first + pd.Timedelta(days=47))
+        wanted = train[is_in & train["Store"].isin(asked) & (train["Sales"] > 0)]
+        held = known.days.iloc[fold.held_rows]
+        assert set(zip(held["Store"], held["Date"], strict=True)) == set(
+            zip(wanted["Store"], wanted["Date"], strict=True)
+        )
+        # Every train row before the window is fitted, of all stores, closed days as well.
+        fitted = known.days.iloc[fold.fit_rows]
+        assert len(fitted) == (train["Date"] < first).sum() and fitted["Date"].max() < first
+        assert set(fitted["Store"]) == set(train["Store"]) and fitted["Sales"].eq(0).any()
+
+
+def test_a_window_whose_first_days_are_closed_is_not_fitted_on_them(tables, tmp_path):
+    """The test's stores are closed on the first two days of window 1, but store 3 is open then."""
+    first = tables.test["Date"].min() - pd.Timedelta(days=48)
+    train = tables.train.copy()
+    is_shut = train["Date"].isin([first, first + pd.Timedelta(days=1)]) & (train["Store"] != 3)
+    train.loc[is_shut, ["Open", "Sales", "Customers"]] = 0
+    known = replace(tables, train=train).load(tmp_path)
+    (fold,) = make_folds(Config(windows=(1,)), known)
+    assert known.days["Date"].iloc[fold.fit_rows].max() < first
+
+
+def test_folds_depend_on_windows_and_stores_only(known):
+    wanted = make_folds(Config(windows=(1, 3)), known)
+    for variant in VARIANTS.values():
+        folds = make_folds(replace(variant, windows=(1, 3), n_stores=0), known)
+        for fold, other in zip(folds, wanted, strict=True):
+            assert fold.held_rows.tolist() == other.held_rows.tolist()
+            assert fold.fit_rows.tolist() == other.fit_rows.tolist()
+    for fold, other in zip(
+        make_folds(Config(windows=(1, 3), n_stores=2), known), wanted, strict=True
+    ):
+        assert set(known.days["Store"].iloc[fold.held_rows]) == {1, 5}
+        assert set(fold.fit_rows) >= set(other.fit_rows)
+        assert set(fold.held_rows) < set(other.held_rows)
+
+
+def test_windows_of_every_variant_lie_within_kaggles_days(tmp_path):
+    """942 train days and a test of 48: each window has at least a year before it."""
+    known = make_tables(2, 942, 48).load(tmp_path)
+    for variant in VARIANTS.values():
+        folds = make_folds(replace(variant, n_stores=0), known)
+        assert len(folds) == len(variant.windows) > 1
+        assert min(known.grid.day[fold.fit_rows].max() for fold in folds) > 365
+
+
+# Blend
+
+
+@pytest.fixture(scope="module")
+def logs():
+    """(logs of two models, sales): one errs by +0.2 and -0.2 in turn, the other the other way."""
+    rng = np.random.default_rng(0)
+    sales = rng.uniform(2000, 9000, 400)
+    error = 0.2 * (-1.0) ** np.arange(400)
+    return np.log(sales) + np.stack([error, -error]), sales
+
+
+@pytest.mark.parametrize("mean", MEANS)
+def test_blend_by_hand(mean, logs):
+    """Geometric: half of each is right. Harmonic: 1 / ((e^0.2 + e^-0.2) / 2) too low, always.
+
+    A factor puts right what is left, and a scale that all models err by: here the half.
+    """
+    values, sales = logs
+    config = Config(mean=mean, factor="chosen")
+    parts = MEANS[mean].of(values + np.log(2))
+    blend = choose_blend(parts, sales, config=config)
+    low = {"geometric": 1.0, "harmonic": 1 / np.cosh(0.2)}[mean]
+    np.testing.assert_allclose(blend.weights, 0.5, atol=1e-3)
+    assert blend.factor == pytest.approx(1 / (2 * low), rel=1e-3)
+    np.testing.assert_allclose(apply_blend(parts, blend, config=config), sales, rtol=2e-3)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_the_factor_of_one_model_by_hand(factor):
+    """Half the days are forecast by e^0.3 too much, half by as much too little.
+
+    The best factor is sum of r over sum of r squared, r the forecast's share of sales; without one
+    it is 1; of log-normal errors with the variance 0.09 it is e^-0.135.
+    """
+    sales = np.array([1000.0, 3000, 5000, 7000])
+    ratios = np.exp([0.3, -0.3, 0.3, -0.3])
+    config = Config(factor=factor)
+    blend = choose_blend(np.log(sales * ratios)[None], sales, config=config)
+    wanted = {
+        "chosen": ratios.sum() / (ratios**2).sum(),
+        "none": 1.0,
+        "lognormal": np.exp(-1.5 * 0.09),
+    }
+    assert blend.weights.tolist() == [1.0] and blend.factor == pytest.approx(wanted[factor])
+    forecast = apply_blend(np.log([[100.0, 200.0]]), blend, config=config)
+    np.testing.assert_allclose(forecast, np.array([100, 200]) * wanted[factor])
+
+
+def test_a_useless_model_gets_no_weight(logs):
+    """The first is right, the second far too high at random: it may not be used against itself."""
+    _, sales = logs
+    noise = 3 + np.random.default_rng(1).normal(0, 2, len(sales))
+    parts = np.stack([np.log(sales), np.log(sales) + noise])
+    blend = choose_blend(parts, sales, config=Config())
+    np.testing.assert_allclose(blend.weights, [1, 0], atol=1e-3)
+    assert blend.factor == pytest.approx(1, rel=1e-2)
+
+
+# The run
+
+
+@pytest.fixture(scope="module")
+def finished(raw, tmp_path_factory):
+    """The median with a factor, on the sample."""
+    config = replace(MEDIAN, factor="chosen")
+    return config, run(config, raw, tmp_path_factory.mktemp("work"), 0)
+
+
+def test_held_rows_take_the_factor_of_the_other_windows(finished, raw):
+    """Recomputed: each window's factor is the best on the other one, the test's on both."""
+    config, outcome = finished
+    known = load_store_days(raw)
+    folds = make_folds(config, known)
+    fit = partial(FITS["median"], known, config)
+    sales = known.days["Sales"].to_numpy(float)
+    raws = [np.exp(fit(fold.fit_rows, 0).predict(fold.held_rows)) for fold in folds]
+    targets = [sales[fold.held_rows] for fold in folds]
+    factors = [rmspe_factor(*pair) for pair in zip(targets, raws, strict=True)]
+    oof = outcome.oof
+    for k in (0, 1):
+        here = oof.fold == k
+        wanted = dict(zip(folds[k].held_rows, raws[k] * factors[1 - k], strict=True))
+        rows = np.sort(folds[k].held_rows)
+        np.testing.assert_allclose(oof.prediction[here], [wanted[row] for row in rows], rtol=1e-6)
+        names = known.days.iloc[rows]
+        assert oof.ids[here].tolist() == [
+            f"{store} {date:%Y-%m-%d}"
+            for store, date in zip(names["Store"], names["Date"], strict=True)
+        ]
+        assert oof.group[here].tolist() == names["Store"].tolist()
+        assert outcome.fold_scores[k] == pytest.approx(rmspe(targets[k], raws[k] * factors[1 - k]))
+    assert outcome.score == pytest.approx(rmspe(oof.target, oof.prediction))
+    whole = rmspe_factor(np.concatenate(targets), np.concatenate(raws))
+    test_rows = np.flatnonzero(known.is_test & (known.days["Open"] == 1).to_numpy())
+    refit = np.exp(fit(np.flatnonzero(~known.is_test), 0).predict(test_rows)) * whole
+    told = outcome.submission.set_index("Id")["Sales"][known.days["Id"].iloc[test_rows]]
+    np.testing.assert_allclose(told, refit, rtol=1e-6)
+    assert outcome.n_fit == tuple(len(fold.fit_rows) for fold in folds)
+    assert outcome.folds_are_windows
+
+
+def test_closed_stores_sell_nothing_and_open_ones_do(finished, raw):
+    """A row that does not say so is taken as open, and ids come in the order of the sample."""
+    _, outcome = finished
+    test = load_table(raw / "test.csv", dtypes={"StateHoliday": "str"}).set_index("Id")
+    forecast = outcome.submission.set_index("Id")["Sales"]
+    is_closed = test["Open"] == 0
+    assert forecast[test.index[is_closed]].eq(0).all() and is_closed.sum() > 10
+    assert forecast[test.index[~is_closed]].gt(100).all()
+    assert test["Open"].isna().sum() == 2 and not is_closed[test["Open"].isna()].any()
+    asked = load_table(raw / "sample_submission.csv")
+    assert outcome.submission["Id"].tolist() == asked["Id"].tolist()
+
+
+def test_the_order_of_the_files_does_not_matter(finished, raw, tmp_path):
+    """Train and test lie in another order: the same ids, the same forecasts."""
+    config, outcome = finished
+    other = shutil.copytree(raw, tmp_path / "raw")
+    for name in ("train.csv", "test.csv", "store.csv"):
+        table = pd.read_csv(raw / name, dtype="str", keep_default_na=False)
+        table.sample(frac=1, random_state=0).to_csv(other / name, index=False)
+    again = run(config, other, tmp_path / "work", 0)
+    pd.testing.assert_frame_equal(again.submission, outcome.submission)
+    assert again.score == outcome.score
+
+
+def test_a_refurbished_test_store_sells_nothing_while_it_is_closed(tables, tmp_path):
+    """Test stores are open or closed as test.csv says, whatever the calendar says."""
+    test = tables.test.copy()
+    is_shut = (test["Store"] == 4) & (test["Date"] < test["Date"].min() + pd.Timedelta(days=20))
+    test["Open"] = (~is_shut) * 1
+    raw = replace(tables, test=test).write(tmp_path / "raw")
+    forecast = run(MEDIAN, raw, tmp_path / "work", 0).submission.set_index("Id")["Sales"]
+    assert (forecast[test["Id"]].eq(0).to_numpy() == is_shut.to_numpy()).all()
+
+
+def test_a_run_without_the_forums_files_goes_on_and_says_so(raw, tmp_path):
+    """Each missing file is one line; the trees do with what is there."""
+    less = shutil.copytree(raw, tmp_path / "raw")
+    for name in ("weather", "googletrend"):
+        shutil.rmtree(less / name)
+    (less / "store_states.csv").unlink()
+    optional = [file.path for file in FILES if file.optional]
+    notes = check_files(less, FILES)
+    assert len(notes) == len(optional) == 3 and check_files(raw, FILES) == []
+    assert all(note.startswith(path) for note, path in zip(notes, optional, strict=True))
+    config = Config(models=("lightgbm",), windows=(1, 2), rounds=5)
+    with_them, without = (
+        run(config, folder, tmp_path / f"work {folder.parent.name}", 0) for folder in (raw, less)
+    )
+    assert np.isfinite(without.score) and without.submission["Sales"].max() > 100
+    assert without.submission["Sales"].tolist() != with_them.submission["Sales"].tolist()
+
+
+def test_a_store_without_a_train_day_is_told_and_forecast(tables, tmp_path, caplog):
+    less = replace(tables, train=tables.train[tables.train["Store"] != 5])
+    with caplog.at_level(logging.WARNING):
+        config = replace(MEDIAN, models=("median", "lightgbm"), rounds=5)
+        outcome = run(config, less.write(tmp_path / "raw"), tmp_path / "work", 0)
+    assert "1 stores have no day in train.csv (5)" in caplog.text
+    test = tables.test
+    ids = test["Id"][(test["Store"] == 5) & (test["Open"] == 1)]
+    assert outcome.submission.set_index("Id")["Sales"][ids].between(500, 50_000).all()
+    assert "5" not in {name.split()[0] for name in outcome.oof.ids}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"models": ("xgboost", "oracle")},
+            "models must be some of median, .*received xgboost, or",
+        ),
+        ({"models": ()}, "models must be some of .*received none"),
+        ({"mean": "arithmetic"}, "mean must be geometric or .*received arithmetic"),
+        ({"factor": "lucky"}, "factor must be chosen or .*received lucky"),
+    ],
+)
+def test_settings_that_nobody_knows_are_told_in_one_line(raw, tmp_path, changes, told):
+    """Before anything is read or written."""
+    with pytest.raises(InputError, match=told) as error:
+        run(replace(MEDIAN, **changes), raw, tmp_path / "work", 0)
+    assert "\n" not in str(error.value) and not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("windows", [(), (1,), (0, 1), (1, 2, 99)])
+def test_windows_that_cannot_be_are_told_in_one_line(raw, tmp_path, windows):
+    """None, one alone, the test itself, and one that lies before the first day."""
+    with pytest.raises(ValueError) as error:
+        run(replace(MEDIAN, windows=windows), raw, tmp_path / "work", 0)
+    assert "\n" not in str(error.value)
+
+
+# Alarm and pictures
+
+
+def test_the_alarms_features_know_no_target_of_their_own_window(raw):
+    """A window's targets are lost: the features of its rows stay; those of the next one move."""
+    check = make_leak_check(MEDIAN, raw, 0)
+    known = load_store_days(raw)
+    before = check.make_features(check.target)
+    for fold in check.folds[:1]:
+        target = check.target.copy()
+        target[fold.held_rows] *= 3
+        after = check.make_features(target)
+        same = (before == after) | (np.isnan(before) & np.isnan(after))
+        assert same[fold.held_rows].all() and same[fold.fit_rows].all()
+        assert not same[known.is_test].all()
+        later = np.setdiff1d(check.folds[1].held_rows, fold.held_rows)
+        assert not same[later].all()
+
+
+@pytest.mark.slow
+def test_pictures_are_drawn(raw, finished, tmp_path):
+    if not hasattr(pipeline, "draw"):
+        pytest.skip("nothing is drawn yet")
+    pipeline.draw(finished[1], raw, tmp_path)
+    drawn = list(tmp_path.iterdir())
+    assert drawn and all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
