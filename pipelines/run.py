@@ -28,11 +28,7 @@ from common.data.sources import compute_sha256, join_digests, load_digests, load
 from common.data.submissions import check_submission, pick_values
 from common.data.tables import check_files, load_table
 from common.seeds import limit_threads
-from common.validation.significance import (
-    expected_score,
-    expected_window_score,
-    find_thin_strata,
-)
+from common.validation.intervals import expected_score, expected_window_score, find_thin_strata
 from pipelines.catalog import Competition, choose_config
 from pipelines.manifests import (
     FORMAT,

@@ -106,6 +106,7 @@ def build_entity_embedding(
     dims: Sequence[int] | None = None,
     number_layer: layers.Layer | None = None,
     output_range: tuple[float, float] | None = None,
+    activation: str = "gelu",
 ) -> keras.Model:
     """Build an entity-embedding net for regression, untrained.
 
@@ -124,6 +125,7 @@ def build_entity_embedding(
         number_layer: from (B, n_numbers) to (B, n_numbers, any), such as
             `PiecewiseLinearEmbedding`; None takes the numbers as they are.
         output_range: the lowest and the highest output; None leaves it free.
+        activation: Keras' name, of the hidden layers.
 
     Returns:
         A model of {"codes": (B, len(n_codes)) int32, "numbers": (B, n_numbers) float32} -> (B,)
@@ -134,7 +136,7 @@ def build_entity_embedding(
             hidden layer, or the range does not rise.
 
     Source: Guo and Berkhahn, "Entity Embeddings of Categorical Variables", 2016. Their two layers
-        of 1000 and 500 ReLU units without dropout are arguments here.
+        of 1000 and 500 ReLU units without dropout are arguments here, and GELU is what is not said.
     """
     check_positive("number of hidden layers", len(hidden))
     inputs, x = build_stem(
@@ -146,7 +148,7 @@ def build_entity_embedding(
         number_layer=number_layer,
     )
     for units in hidden:
-        x = layers.Dense(units, activation="gelu")(x)
+        x = layers.Dense(units, activation=activation)(x)
         x = layers.Dropout(dropout)(x)
     output = layers.Reshape(())(layers.Dense(1)(x))  # (B,)
     return keras.Model(inputs, squash_output(output, output_range))
@@ -166,3 +168,25 @@ def make_embedding_tables(model: keras.Model) -> dict[int, np.ndarray]:
         for layer in model.layers
         if isinstance(layer, layers.Embedding)
     }
+
+
+def fill_unseen(model: keras.Model, *, codes: np.ndarray | None = None) -> None:
+    """Let what was never seen be an average one: give code 0 the mean vector of all other codes.
+
+    No fit row has a level that was never seen, so row 0 of its table keeps the values that it began
+    with, and what is predicted for a new store hangs on chance.
+
+    Args:
+        model: trained, of a net that begins with `build_stem`; changed in place. A table of one row
+            stays as it is.
+        codes: (n, C) int, of the fit rows. Columns that have a 0 among them are left alone: their
+            row 0 was trained, since `make_codes` gives a missing value 0 too. None fills them all.
+    """
+    for layer in model.layers:
+        if isinstance(layer, layers.Embedding):
+            column = int(layer.name.removeprefix(_TABLE))
+            is_trained = codes is not None and bool((codes[:, column] == 0).any())
+            table = layer.embeddings.numpy().copy()
+            if len(table) > 1 and not is_trained:
+                table[0] = table[1:].mean(axis=0)
+                layer.embeddings.assign(table)

@@ -126,6 +126,7 @@ def build_tabm(
     dims: Sequence[int] | None = None,
     number_layer: layers.Layer | None = None,
     output_range: tuple[float, float] | None = None,
+    activation: str = "gelu",
 ) -> keras.Model:
     """Build a TabM for regression, untrained: an ensemble of nets that costs little more weights
     than one.
@@ -146,6 +147,7 @@ def build_tabm(
         number_layer: from (B, n_numbers) to (B, n_numbers, any), such as
             `PiecewiseLinearEmbedding`; None takes the numbers as they are.
         output_range: the lowest and the highest output; None leaves it free.
+        activation: Keras' name, of the hidden layers.
 
     Returns:
         A model of {"codes": (B, len(n_codes)) int32, "numbers": (B, n_numbers) float32} -> (B, K)
@@ -157,7 +159,8 @@ def build_tabm(
     Cost: K times the products of one net.
 
     Source: Gorishniy, Kotelnikov and Babenko, "TabM: Advancing Tabular Deep Learning with
-        Parameter-Efficient Ensembling", 2024. Categories are embedded here rather than one-hot.
+        Parameter-Efficient Ensembling", 2024. Categories are embedded here rather than one-hot,
+        and hidden units are GELU unless ReLU, which is theirs, is asked for.
     """
     check_positive("number of hidden layers", len(hidden))
     inputs, x = build_stem(
@@ -169,7 +172,7 @@ def build_tabm(
         number_layer=number_layer,
     )
     for depth, units in enumerate(hidden):
-        dense = BatchEnsembleDense(units, n_members, random_signs=depth == 0, activation="relu")
+        dense = BatchEnsembleDense(units, n_members, random_signs=depth == 0, activation=activation)
         x = layers.Dropout(dropout)(dense(x))  # (K, B, units)
     return keras.Model(inputs, squash_output(MemberHeads()(x), output_range))
 

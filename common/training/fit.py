@@ -12,6 +12,10 @@ from common.checks import check_positive, check_same_length
 
 # Up to here rows are drawn one by one: published results of nets on few rows have that order.
 _FEW_ROWS = 65_536
+# Of the weights after the first step, in an average: Keras starts there and corrects nothing.
+_LARGEST_SHARE = 0.01
+# Below, a longer trace takes longer than it saves.
+_FEW_STEPS = 1000
 
 
 def make_batches(
@@ -66,7 +70,10 @@ def fit_net(
     """Train a net in place with AdamW.
 
     The rate is fixed beforehand, and the net ends with the weights of the last epoch: `held` only
-    tells which epoch was the best, so that another net can be trained for as many on all rows.
+    tells which epoch was the best. So the number of epochs can be learnt: train on all but the last
+    days, hold these, and train another net on all rows for as many epochs as this returns. Both
+    must have the schedule "constant", under which an epoch does not hang on how many follow it: by
+    "one_cycle", the net that is trained for fewer would have other rates from the first step on.
 
     Args:
         model: untrained, of outputs (B,) or, where it has members, (B, K); compiled here. Members
@@ -82,16 +89,21 @@ def fit_net(
         warm_up: share of all steps that the rate of "one_cycle" takes to rise, in [0, 1).
         loss: Keras' name.
         ema_momentum: what the net ends with is then a moving average of the weights after every
-            step, m * average + (1 - m) * weights, which begins at those after the first; in (0, 1).
+            step, m * average + (1 - m) * weights, which begins at those after the first; in (0, 1),
+            and so far from 1 that m ** steps is 0.01 or less, also in the fewest epochs that `held`
+            may find best and another net is then trained for.
         held: inputs and target of other rows, whose loss is taken after every epoch, with averaged
-            weights where they are asked for, and of the members' mean.
+            weights where they are asked for, and of the members' mean. It changes nothing in the
+            training, which goes on to the last epoch. (n',) float32 as `target`.
 
     Returns:
         The number of epochs after which the loss of `held` was lowest; without it, `epochs`.
 
     Raises:
-        ValueError: lengths differ, epochs or batch_size is not positive, or there is no such
-            schedule.
+        ValueError: lengths differ, epochs or batch_size is not positive, there is no such
+            schedule, or ema_momentum ** steps is more than 0.01.
+
+    Cost: with `held`, a prediction of its rows after every epoch, and its trace.
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the cosine without
         restarts.
@@ -100,8 +112,14 @@ def fit_net(
     if len(model.output_shape) == 2:
         target = target[:, None]  # Against every member: a (B,) target would be laid along them.
     batches = make_batches(inputs, target, batch_size=batch_size, seed=seed)
+    n_steps = epochs * len(batches)
+    if ema_momentum is not None and ema_momentum**n_steps > _LARGEST_SHARE:
+        raise ValueError(
+            f"ema_momentum ** steps must be <= {_LARGEST_SHARE}, received {ema_momentum} ** "
+            f"{n_steps} = {ema_momentum**n_steps:.2g}"
+        )
     optimizer = keras.optimizers.AdamW(
-        _choose_rates(schedule, learning_rate, n_steps=epochs * len(batches), warm_up=warm_up),
+        _choose_rates(schedule, learning_rate, n_steps=n_steps, warm_up=warm_up),
         weight_decay=weight_decay,
         use_ema=ema_momentum is not None,
         ema_momentum=ema_momentum or 0.0,
@@ -109,7 +127,7 @@ def fit_net(
     # XLA made an embedding net 20 times slower on a CPU (about 1,000 against 22,000 rows/s); 16
     # steps between returns to Python made it a fifth faster or more, for a longer trace.
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    steps = 16 if len(batches) >= 16 else 1
+    steps = 16 if len(batches) >= 16 and n_steps >= _FEW_STEPS else 1
     model.compile(optimizer, loss, jit_compile=has_gpu, steps_per_execution=steps)
     optimizer.build(model.trainable_variables)  # Else a first step makes them, traced apart.
     watch = None if held is None else _HeldLoss(*held, loss=loss)
@@ -160,11 +178,13 @@ class _HeldLoss(keras.callbacks.Callback):  # type: ignore[misc]
         self.losses: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        present = self.model.get_weights()
-        # Lays the averaged weights over the present ones, or does nothing where there are none.
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        averaged = self.model.trainable_variables if self.model.optimizer.use_ema else []
+        present = [variable.numpy() for variable in averaged]
+        if averaged:  # They are laid over the present weights.
+            self.model.optimizer.finalize_variable_values(averaged)
         predicted = predict_net(self.model, self.inputs)
-        self.model.set_weights(present)
+        for variable, value in zip(averaged, present, strict=True):
+            variable.assign(value)
         self.losses.append(float(self.loss(self.target, predicted)))
 
 

@@ -37,7 +37,6 @@ WEATHER = (
     "Date",
     "Max_TemperatureC",
     "Mean_TemperatureC",
-    "Min_TemperatureC",
     "Mean_Humidity",
     "Max_Wind_SpeedKm_h",
     "Precipitationmm",
@@ -52,7 +51,7 @@ FILES = (
     Table("sample_submission.csv", columns=("Id", "Sales")),
     Table("store_states.csv", columns=("Store", "State"), optional=FORUM),
     Table("weather/*.csv", columns=WEATHER, optional=FORUM, separator=";"),
-    Table("googletrend/Rossmann_DE*.csv", columns=("Woche",), optional=FORUM),
+    Table("googletrend/Rossmann_DE_*.csv", columns=("Woche",), optional=FORUM),
 )
 SUBMISSION = SubmissionFile("sample_submission.csv", id_column="Id", minimum=0.0)
 METRIC = Metric("RMSPE", rmspe, lower_is_better=True, best_constant=rmspe_constant)
@@ -93,9 +92,10 @@ TECHNIQUES = (
 @dataclass(frozen=True)
 class Config:
     models: tuple[str, ...] = ("xgboost",)  # fitted one by one; several are blended
-    windows: tuple[int, ...] = (1, 2, 8, 9)  # held out, counted in horizons back from the test
+    windows: tuple[int, ...] = (1, 2)  # held out, counted in horizons back from the test
+    year_ago: bool = True  # hold out the two windows, too, in which the test lies a year earlier
     n_stores: int = 0  # fitted and held stores, chosen evenly among the test's; 0: all
-    without: tuple[str, ...] = ()  # features left out, by the beginning of their names
+    without: tuple[str, ...] = ("trend",)  # features left out, and all that begin with these and _
     ratio: bool = True  # learn log sales less the store's mean for the weekday and promo
     outlier: float = 1.0  # fit rows further than this from that log mean are left out
     mean: str = "geometric"  # of the blended models' sales, or harmonic
@@ -104,18 +104,22 @@ class Config:
     rounds: int = 300  # trees of XGBoost and LightGBM
     tree_rate: float = 0.07  # shrinkage of each tree
     depth: int = 8  # of XGBoost's trees; LightGBM's have half as many leaves as such a tree
+    leaf: int = 20  # least rows in a leaf
+    subsample: float = 0.8  # share of rows for each tree
+    colsample: float = 0.5  # share of features for each tree
     r_rows: int = 100_000  # fit rows that ranger is given
     r_trees: int = 200  # of ranger's forest
     ridge: float = 100.0  # the linear model's penalty
     epochs: int = 5  # passes over the fit rows; nets only, as all below
-    n_nets: int = 2  # nets whose mean is taken
+    stop: bool = False  # take the best number of epochs up to that, by the last forecast's days
+    n_nets: int = 1  # nets whose mean is taken
+    n_members: int = 0  # of a TabM; 0: a plain net
     hidden: tuple[int, ...] = (256, 128)  # units of the dense layers
-    embedding_scale: float = 1.0  # times the usual dimensions of every embedding
-    dropout: float = 0.1  # of hidden units
+    store_dims: int = 10  # of the store's embedding
+    dropout: float = 0.0  # of hidden units
     embedding_dropout: float = 0.1  # of embedding values
     missing_flags: bool = True  # flag missing numbers
     n_bins: int = 0  # of piecewise-linear numerical embeddings; 0: numbers as they are
-    n_members: int = 0  # of a TabM; 0: a plain net
     output_range: bool = False  # squash the output into the target's range
     loss: str = "mse"  # on the log scale
     schedule: str = "one_cycle"  # of the learning rate, or constant
@@ -127,9 +131,11 @@ class Config:
 
 
 BASE = Config()
-EMBEDDING = replace(BASE, models=("embedding",))
-SUBSET = replace(EMBEDDING, n_stores=300)  # on which the details are measured
 BLEND = replace(BASE, models=("xgboost", "xgboost_sales", "lightgbm", "embedding", "tabm"))
+SUBSET = replace(BASE, n_stores=300)  # on which the details are measured
+NET = replace(SUBSET, models=("embedding",))
+TABM = replace(SUBSET, models=("tabm",))
+STEADY = replace(NET, schedule="constant")
 VARIANTS = {
     "median": replace(BASE, models=("median",)),
     "linear": replace(BASE, models=("linear",)),
@@ -138,32 +144,35 @@ VARIANTS = {
     "xgboost_sales": replace(BASE, models=("xgboost_sales",)),
     "xgboost_summer": replace(BASE, models=("xgboost_summer",)),
     "xgboost_on_embeddings": replace(BASE, models=("xgboost_on_embeddings",)),
-    "no_weather": replace(BASE, without=("weather", "trend")),
+    "searches": replace(BASE, without=()),
+    "no_weather": replace(BASE, without=("trend", "weather")),
+    "no_forum": replace(BASE, without=("trend", "weather", "state")),
     "lightgbm": replace(BASE, models=("lightgbm",)),
-    "embedding": EMBEDDING,
+    "embedding": replace(BASE, models=("embedding",)),
     "tabm": replace(BASE, models=("tabm",)),
     "blend": BLEND,
     "blend_harmonic": replace(BLEND, mean="harmonic"),
     "blend_no_factor": replace(BLEND, factor="none"),
     "blend_lognormal": replace(BLEND, factor="lognormal"),
-    "xgboost_300": replace(BASE, n_stores=300),
-    "xgboost_outliers": replace(BASE, n_stores=300, outlier=9.0),
-    "xgboost_target_means": replace(BASE, n_stores=300, target_means=True),
-    "embedding_300": SUBSET,
-    "embedding_no_dropout": replace(SUBSET, dropout=0.0),
-    "embedding_no_embedding_dropout": replace(SUBSET, embedding_dropout=0.0),
-    "embedding_no_schedule": replace(SUBSET, schedule="constant"),
-    "embedding_averaged": replace(SUBSET, ema_momentum=0.999),
-    "embedding_one_net": replace(SUBSET, n_nets=1),
-    "embedding_half_dims": replace(SUBSET, embedding_scale=0.5),
-    "embedding_large_dims": replace(SUBSET, embedding_scale=5.0),
-    "embedding_large_layers": replace(SUBSET, hidden=(1000, 500)),
-    "embedding_range": replace(SUBSET, output_range=True),
-    "embedding_no_flags": replace(SUBSET, missing_flags=False),
-    "embedding_mae": replace(SUBSET, loss="mae"),
-    "embedding_sales": replace(SUBSET, ratio=False),
-    "embedding_ple": replace(SUBSET, n_bins=16),
-    "tabm_300": replace(SUBSET, models=("tabm",)),
+    "xgboost_300": SUBSET,
+    "xgboost_outliers": replace(SUBSET, outlier=9.0),
+    "xgboost_target_means": replace(SUBSET, target_means=True),
+    "embedding_300": NET,
+    "embedding_dropout": replace(NET, dropout=0.1),
+    "embedding_no_embedding_dropout": replace(NET, embedding_dropout=0.0),
+    "embedding_no_schedule": STEADY,
+    "embedding_averaged": replace(STEADY, ema_momentum=0.99),
+    "embedding_three_nets": replace(NET, n_nets=3),
+    "embedding_store_50": replace(NET, store_dims=50),
+    "embedding_large_layers": replace(NET, hidden=(1000, 500)),
+    "embedding_range": replace(NET, output_range=True),
+    "embedding_no_flags": replace(NET, missing_flags=False),
+    "embedding_mae": replace(NET, loss="mae"),
+    "embedding_sales": replace(NET, ratio=False),
+    "embedding_ple": replace(NET, n_bins=16),
+    "tabm_300": TABM,
+    "tabm_ple": replace(TABM, n_bins=16),
+    "tabm_stopped": replace(TABM, stop=True),
 }
 PARENT = {
     "linear": "median",
@@ -172,7 +181,9 @@ PARENT = {
     "xgboost_sales": "xgboost",
     "xgboost_summer": "xgboost",
     "xgboost_on_embeddings": "xgboost",
+    "searches": "xgboost",
     "no_weather": "xgboost",
+    "no_forum": "xgboost",
     "lightgbm": "xgboost",
     "embedding": "xgboost",
     "tabm": "xgboost",
@@ -184,19 +195,30 @@ PARENT = {
     "xgboost_outliers": "xgboost_300",
     "xgboost_target_means": "xgboost_300",
     "embedding_300": "xgboost_300",
-} | {
-    name: "embedding_300"
-    for name, config in VARIANTS.items()
-    if config.n_stores and config.models != BASE.models and name != "embedding_300"
+    "embedding_dropout": "embedding_300",
+    "embedding_no_embedding_dropout": "embedding_300",
+    "embedding_no_schedule": "embedding_300",
+    "embedding_averaged": "embedding_no_schedule",
+    "embedding_three_nets": "embedding_300",
+    "embedding_store_50": "embedding_300",
+    "embedding_large_layers": "embedding_300",
+    "embedding_range": "embedding_300",
+    "embedding_no_flags": "embedding_300",
+    "embedding_mae": "embedding_300",
+    "embedding_sales": "embedding_300",
+    "embedding_ple": "embedding_300",
+    "tabm_300": "embedding_300",
+    "tabm_ple": "tabm_300",
+    "tabm_stopped": "tabm_300",
 }
 DEFAULT = "blend"
-DIAGNOSTICS = ()
+DIAGNOSTICS = ("xgboost_target_means",)
 TINY = {
-    "windows": (1, 2),
+    "year_ago": False,
     "rounds": 20,
     "epochs": 1,
     "n_nets": 1,
     "hidden": (16,),
     # A net's first step takes seconds, the more so the more categories there are.
-    "without": ("week", "day_of_month", "promo_", "promo2", "store_type", "assortment"),
+    "without": ("week", "day_of_month", "promo", "promo2", "store_type", "assortment"),
 }

@@ -1,4 +1,4 @@
-"""Reads Kaggle's three tables and what competitors shared: states, weather, search trends."""
+"""Reads Kaggle's three tables: train and test days, and stores."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ import pandas as pd
 
 from common.checks import InputError
 from common.data.tables import check_labels, check_numbers, load_table
-from competitions.rossmann_store_sales.competition import STORES, TEST, TRAIN, WEATHER
+from competitions.rossmann_store_sales.competition import STORES, TEST, TRAIN
 
 log = logging.getLogger(__name__)
 
@@ -17,9 +17,6 @@ STORE_TYPES = ("a", "b", "c", "d")
 ASSORTMENTS = ("a", "b", "c")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec")
 PROMO_MONTHS = tuple(f"promo_in_{month}" for month in MONTHS)
-READINGS = WEATHER[1:-1]  # the weather's numbers
-EVENTS = ("Rain", "Snow", "Fog")
-TREND_OF = {"HB": "NI", "BB": "BE", "MV": "SH"}
 MOST_YEARS = 50  # a longer span is a mistyped year
 MOST = 10**9  # of a store's number or an id
 
@@ -120,90 +117,31 @@ def load_stores(raw: Path) -> pd.DataFrame:
     return stores.set_index("Store").sort_index()
 
 
-def load_states(raw: Path) -> pd.Series | None:
-    """Read in which state each store lies, where store_states.csv is there.
-
-    The forum's first file calls HB "HB,NI": such stores are taken to lie in HB.
-
-    Args:
-        raw: the competition's files.
-
-    Returns:
-        Store -> State, two letters; or None.
+def check_once(path: Path, stores: pd.Series) -> None:
+    """Check that no store of a file comes twice.
 
     Raises:
-        InputError: a store comes twice or has no state.
+        InputError: one does.
     """
-    path = raw / "store_states.csv"
-    if not path.is_file():
-        return None
-    table = load_table(path, columns=("Store", "State"), dtypes={"State": "str"})
-    check_numbers(path, table, ("Store",), minimum=1, maximum=MOST, whole=True)
-    _check_once(path, table["Store"])
-    states = table.set_index("Store")["State"].replace("HB,NI", "HB").dropna()
-    _check_known(path, _load_numbers(raw), states.index)
-    return states.sort_index()
+    if (twice := stores[stores.duplicated()]).size:
+        raise InputError(f"{path} must have each store once, {twice.iloc[0]} comes twice")
 
 
-def load_weather(raw: Path) -> pd.DataFrame | None:
-    """Read the weather of every state that has stores, where weather/ is there.
-
-    Missing readings, and days that a file skips, are drawn from the days around in time; a day
-    without a reading of precipitation is dry. In the forum's data MV's file is a copy of SH's.
+def check_known(path: Path, stores: pd.Series | pd.Index, known: pd.Series | pd.Index) -> None:
+    """Check that a file has every store there is.
 
     Args:
-        raw: the competition's files.
-
-    Returns:
-        One row for each state and day, sorted: State, Date, the numbers `READINGS` without a gap
-        from the file's first day to its last, and the bools `EVENTS`.
+        path: the file.
+        stores: the numbers that it must have.
+        known: those that it has.
 
     Raises:
-        InputError: there is weather but no store_states.csv, a state has no file, or a file is not
-            as it must be.
+        InputError: one is missing.
     """
-    if not any(raw.glob("weather/*.csv")):
-        return None
-    parts = []
-    for state in _load_used_states(raw, "weather"):
-        path = raw / "weather" / f"{state}.csv"
-        if not path.is_file():
-            raise InputError(f"{path} is missing: store_states.csv has stores in {state}")
-        parts.append(_load_weather_file(path).assign(State=state))
-    return pd.concat(parts, ignore_index=True)[["State", "Date", *READINGS, *EVENTS]]
-
-
-def load_trends(raw: Path) -> tuple[pd.DataFrame, pd.Series] | None:
-    """Read how often people searched for Rossmann, where googletrend/ is there.
-
-    A state without a file of its own takes a neighbour's: HB takes NI's, which the forum's data
-    mean for both, BB (around Berlin) BE's, and MV SH's, as it does with the weather.
-
-    Args:
-        raw: the competition's files.
-
-    Returns:
-        One row for each state with stores and each week, sorted: State, Week (its Sunday, on which
-        it begins), Trend; and the whole country's series, Week -> Trend. Weeks that a file skips
-        are drawn from those around. Each series has its own scale, 100 at its peak.
-
-    Raises:
-        InputError: there are trends but no store_states.csv, a state or the country has no file, or
-            a file is not as it must be.
-    """
-    folder = raw / "googletrend"
-    if not any(folder.glob("Rossmann_DE*.csv")):
-        return None
-    parts = []
-    for state in _load_used_states(raw, "googletrend"):
-        own = folder / f"Rossmann_DE_{state}.csv"
-        path = folder / f"Rossmann_DE_{TREND_OF.get(state, state)}.csv"
-        path = own if own.is_file() else path
-        if not path.is_file():
-            raise InputError(f"{path} is missing: store_states.csv has stores in {state}")
-        parts.append(_load_trend_file(path).reset_index().assign(State=state))
-    states = pd.concat(parts, ignore_index=True)[["State", "Week", "Trend"]]
-    return states, _load_trend_file(folder / "Rossmann_DE.csv")
+    if (unknown := np.setdiff1d(stores, known)).size:
+        raise InputError(
+            f"{path} must have every store, {unknown[0]} is missing ({unknown.size} such stores)"
+        )
 
 
 def _load_rows(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -253,7 +191,7 @@ def _check_test(raw: Path, train: pd.DataFrame, test: pd.DataFrame) -> None:
         )
     known = _load_numbers(raw)
     for table in (train, test):
-        _check_known(raw / "store.csv", table["Store"], known)
+        check_known(raw / "store.csv", table["Store"], known)
     new = np.setdiff1d(test["Store"], train["Store"])
     if new.size:
         named = ", ".join(map(str, new[:5])) + (", …" if new.size > 5 else "")
@@ -266,7 +204,7 @@ def _check_test(raw: Path, train: pd.DataFrame, test: pd.DataFrame) -> None:
 
 def _check_stores(path: Path, table: pd.DataFrame) -> None:
     check_numbers(path, table, ("Store",), minimum=1, maximum=MOST, whole=True)
-    _check_once(path, table["Store"])
+    check_once(path, table["Store"])
     check_labels(path, table, ("StoreType",), allowed=STORE_TYPES)
     check_labels(path, table, ("Assortment",), allowed=ASSORTMENTS)
     check_numbers(path, table, ("Promo2",), minimum=0, maximum=1, whole=True)
@@ -305,18 +243,6 @@ def _load_numbers(raw: Path) -> pd.Series:
     return table["Store"]
 
 
-def _check_once(path: Path, stores: pd.Series) -> None:
-    if (twice := stores[stores.duplicated()]).size:
-        raise InputError(f"{path} must have each store once, {twice.iloc[0]} comes twice")
-
-
-def _check_known(path: Path, stores: pd.Series, known: pd.Series | pd.Index) -> None:
-    if (unknown := np.setdiff1d(stores, known)).size:
-        raise InputError(
-            f"{path} must have every store, {unknown[0]} is missing ({unknown.size} such stores)"
-        )
-
-
 def _join(
     train: pd.Series | np.ndarray, test: pd.Series | np.ndarray, dtype: type[np.generic]
 ) -> np.ndarray:
@@ -339,58 +265,3 @@ def _sort_days(raw: Path, store: np.ndarray, date: np.ndarray, is_test: np.ndarr
             f"{date[row].astype('datetime64[D]')} of store {store[row]} comes twice"
         )
     return order
-
-
-def _load_used_states(raw: Path, folder: str) -> list[str]:
-    states = load_states(raw)
-    if states is None:
-        raise InputError(
-            f"{raw / 'store_states.csv'} is missing: {folder}/ is of no use without it; "
-            "add the one or remove the other"
-        )
-    return sorted(states.unique())
-
-
-def _load_weather_file(path: Path) -> pd.DataFrame:
-    table = load_table(
-        path, dates=("Date",), columns=WEATHER, dtypes={"Events": "str"}, separator=";"
-    )
-    check_numbers(path, table, READINGS[:3], minimum=-60, maximum=60, may_miss=True)
-    check_numbers(path, table, READINGS[3:], minimum=0, maximum=1000, may_miss=True)
-    table["Precipitationmm"] = table["Precipitationmm"].fillna(0)
-    events = table["Events"].fillna("")
-    happened = pd.DataFrame({event: events.str.contains(event) for event in EVENTS})
-    happened.index = pd.Index(table["Date"])
-    filled = _fill(path, table, "Date", READINGS, "D")
-    return filled.join(happened.reindex(filled.index, fill_value=False)).reset_index()
-
-
-def _load_trend_file(path: Path) -> pd.Series:
-    """Read one series: Week -> Trend."""
-    table = load_table(path, columns=("Woche",), dtypes={"Woche": "str"})
-    if table.shape[1] != 2:
-        raise InputError(f"{path} must have 2 columns, received {', '.join(table.columns)}")
-    value = table.columns[1]
-    check_numbers(path, table, (value,), minimum=0, maximum=100)
-    # "2012-12-02 - 2012-12-08": a week from its Sunday to its Saturday
-    week = pd.to_datetime(table["Woche"].str[:10], format="%Y-%m-%d", errors="coerce")
-    if (wrong := np.flatnonzero(week.dt.day_of_week != 6)).size:
-        raise InputError(
-            f"{path}: column Woche must hold weeks from a Sunday on, "
-            f"line {wrong[0] + 2} has {table['Woche'][wrong[0]]}"
-        )
-    table = pd.DataFrame({"Week": week, "Trend": table[value]})
-    return _fill(path, table, "Week", ("Trend",), "7D")["Trend"]
-
-
-def _fill(
-    path: Path, table: pd.DataFrame, date: str, columns: tuple[str, ...], frequency: str
-) -> pd.DataFrame:
-    """Draw missing numbers, and those of missing dates, from the dates around; index by date."""
-    if (twice := table[date][table[date].duplicated()]).size:
-        raise InputError(f"{path} must have each day once, {twice.iloc[0]:%Y-%m-%d} comes twice")
-    filled = table.set_index(date)[list(columns)].astype(float).sort_index()
-    filled = filled.asfreq(frequency).interpolate(method="time", limit_direction="both")
-    if empty := [column for column in columns if filled[column].isna().any()]:
-        raise InputError(f"{path}: column {empty[0]} must hold numbers, received none")
-    return filled

@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from common.checks import InputError
 from common.data.rscript import run_rscript
 from common.features.categories import (
     learn_target_means,
@@ -28,15 +27,14 @@ from common.seeds import derive
 from common.training.boosting import fit_lightgbm, fit_xgboost
 from common.training.fitted import Fitted
 from competitions.rossmann_store_sales.competition import Config
-from competitions.rossmann_store_sales.features import StoreDays, make_features
+from competitions.rossmann_store_sales.learnt import ALL_YEAR, Learnt
+from competitions.rossmann_store_sales.store_days import StoreDays
 
 BASELINE_R = Path(__file__).with_name("baseline.R")
 STORE_MONTH_PRIOR = 20.0  # days
-MEAN = "mean_all"  # the store's log sales on days with the same weekday and promo
 ONE_HOT = ("weekday", "day_of_month", "month", "promo_since_start", "store_type", "assortment")
 SUMMER = (5, 9)  # months
-TABM = {"n_members": 8, "n_nets": 1, "dropout": 0.0}
-"""What tells a TabM from a plain net; masks for every member would cost as much as the layers."""
+N_MEMBERS = 8  # of a TabM
 
 
 def fit_median(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
@@ -46,17 +44,20 @@ def fit_median(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int
     fit_rows = fit_rows[(days["Sales"].iloc[fit_rows] > 0).to_numpy()]
     log_sales = np.log(days["Sales"].iloc[fit_rows])
     medians = log_sales.groupby([key.iloc[fit_rows] for key in keys]).median()
+    by_store = log_sales.groupby(days["Store"].iloc[fit_rows]).median()
 
     def predict(rows: np.ndarray) -> np.ndarray:
         wanted = pd.MultiIndex.from_arrays([key.iloc[rows] for key in keys])
-        return medians.reindex(wanted).fillna(medians.median()).to_numpy()
+        store = by_store.reindex(days["Store"].iloc[rows]).fillna(by_store.median())
+        found = medians.reindex(wanted).to_numpy()
+        return np.where(np.isfinite(found), found, store.to_numpy())
 
     return Fitted(predict, len(medians))
 
 
 def fit_linear(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
     """Fit a ridge on all features, some categories as one column a level."""
-    learnt = _Learnt.of(known, config, fit_rows, waves=True)
+    learnt = Learnt.of(known, config, fit_rows, without=())
     names = [name for name in ONE_HOT if name in learnt.features]
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
     encoder.fit(learnt.features[names])
@@ -79,10 +80,10 @@ def fit_trees(
     seed: int,
     *,
     library: str = "xgboost",
-    months: tuple[int, int] = (1, 12),
+    months: tuple[int, int] = ALL_YEAR,
 ) -> Fitted:
     """Fit boosted trees with a fixed number of rounds, so that no held-out row stops them."""
-    learnt = _Learnt.of(known, config, fit_rows, months=months)
+    learnt = Learnt.of(known, config, fit_rows, months=months)
     features: pd.DataFrame = learnt.features
     add: Callable[[pd.DataFrame], pd.DataFrame] = pd.DataFrame
     if config.target_means:
@@ -96,8 +97,9 @@ def fit_embedding(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: 
     # TensorFlow takes seconds to import, in every worker; other models do without it.
     from competitions.rossmann_store_sales.nets import fit_nets
 
-    learnt = _Learnt.of(known, config, fit_rows)
-    nets = fit_nets(learnt.features, learnt.target, config, seed)
+    learnt = Learnt.of(known, config, fit_rows)
+    last = known.grid.day[learnt.rows] >= known.grid.day[fit_rows].max() - known.horizon_days
+    nets = fit_nets(learnt.features, learnt.target, config, seed, is_last=last)
     return learnt.finish(nets.predict, nets.n_parameters)
 
 
@@ -107,7 +109,7 @@ def fit_xgboost_on_embeddings(
     """Fit XGBoost with the vectors that an entity-embedding net has learnt beside the features."""
     from competitions.rossmann_store_sales.nets import fit_nets
 
-    learnt = _Learnt.of(known, config, fit_rows)
+    learnt = Learnt.of(known, config, fit_rows)
     nets = fit_nets(learnt.features, learnt.target, replace(config, n_nets=1), derive(seed, "net"))
     levels, tables = nets.encoder.levels, nets.make_tables()
 
@@ -126,7 +128,7 @@ def fit_xgboost_on_embeddings(
 
 def fit_ranger(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
     """Fit a random forest in R, on some of the rows; it is grown anew for every prediction."""
-    learnt = _Learnt.of(known, config, fit_rows)
+    learnt = Learnt.of(known, config, fit_rows)
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(learnt.target))[: config.r_rows])
     table = learnt.features.iloc[some].assign(target=learnt.target[some])
@@ -150,7 +152,7 @@ def fit_vectors(
     """
     from competitions.rossmann_store_sales.nets import fit_nets
 
-    learnt = _Learnt.of(known, config, fit_rows)
+    learnt = Learnt.of(known, config, fit_rows)
     nets = fit_nets(learnt.features, learnt.target, replace(config, n_nets=1), seed)
     tables = nets.make_tables()
     return {
@@ -161,7 +163,7 @@ def fit_vectors(
 
 def score_gains(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int) -> pd.Series:
     """Fit XGBoost and sum up how much each feature's splits gain."""
-    learnt = _Learnt.of(known, config, fit_rows)
+    learnt = Learnt.of(known, config, fit_rows)
     fitted = _boost("xgboost", config, learnt.features, learnt.target, seed)
     return pd.Series(fitted.gains)
 
@@ -179,9 +181,11 @@ def _fit_with(
 
 
 def _add_target_means(
-    known: StoreDays, learnt: "_Learnt"
+    known: StoreDays, learnt: "Learnt"
 ) -> tuple[pd.DataFrame, Callable[[pd.DataFrame], pd.DataFrame]]:
-    """Add the target's mean in the store's month, as other forecasts' rows have it.
+    """Add the target's mean in the store's month, for fit rows out of their own forecast.
+
+    So a fit row does not see itself, but it sees later forecasts, which no test row does.
 
     Returns:
         The fit rows' features with it, and a function that adds it to others.
@@ -213,103 +217,26 @@ FITS: dict[str, Callable[..., Fitted]] = {
     "lightgbm": partial(fit_trees, library="lightgbm"),
     "xgboost_on_embeddings": fit_xgboost_on_embeddings,
     "embedding": fit_embedding,
-    "tabm": partial(_fit_with, fit_embedding, TABM),
+    "tabm": partial(_fit_with, fit_embedding, {"n_members": N_MEMBERS}),
     "r_ranger": fit_ranger,
 }
-
-
-class _Learnt(NamedTuple):
-    """What a fit learns from, and how to make the same of other rows.
-
-    Attributes:
-        features: (n, …) of the fit rows that have a past.
-        target: (n,) float32 log sales, without the store's mean where `config.ratio` says so.
-        rows: (n,) which they are.
-        make: rows -> their features.
-        ratio: as in the config.
-    """
-
-    features: pd.DataFrame
-    target: np.ndarray
-    rows: np.ndarray
-    make: Callable[[np.ndarray], pd.DataFrame]
-    ratio: bool
-
-    @classmethod
-    def of(
-        cls,
-        known: StoreDays,
-        config: Config,
-        fit_rows: np.ndarray,
-        *,
-        months: tuple[int, int] = (1, 12),
-        waves: bool = False,
-    ) -> "_Learnt":
-        left_out = config.without + (() if waves else ("year_wave",))
-        needed = (MEAN, "store", "month") if config.target_means else (MEAN,)
-        if lost := [name for name in needed if name.startswith(left_out)]:
-            raise InputError(f"without must leave {lost[0]}, received {', '.join(config.without)}")
-        month = known.dates.month.to_numpy()[known.grid.day[fit_rows]]
-        sales = known.days["Sales"].to_numpy()[fit_rows]
-        is_chosen = (sales > 0) & (months[0] <= month) & (month <= months[1])
-        if config.n_stores:
-            stores = choose_stores(known, config.n_stores)
-            is_chosen &= np.isin(known.grid.series[fit_rows], stores)
-        rows = fit_rows[is_chosen]
-        features = make_features(known, fit_rows=fit_rows, rows=rows)
-        # A feature that no fit row has a value of says nothing, and not all models bear it.
-        with_values = features.columns[features.notna().any()]
-        columns = [name for name in with_values if not name.startswith(left_out)]
-        features = features[columns]
-        left = np.log(sales[is_chosen]) - features[MEAN].to_numpy()
-        keep = np.isfinite(left) & (np.abs(left) < config.outlier)
-
-        def make(rows: np.ndarray) -> pd.DataFrame:
-            return make_features(known, fit_rows=fit_rows, rows=rows)[columns]
-
-        target = left if config.ratio else left + features[MEAN].to_numpy()
-        target = target[keep].astype(np.float32)
-        return cls(features[keep], target, rows[keep], make, config.ratio)
-
-    def finish(self, predict: Callable[[pd.DataFrame], np.ndarray], n_parameters: int) -> Fitted:
-        """Put the store's mean back; a store without a past is taken for one in the middle."""
-        middle = self.features[MEAN].median()
-
-        def predict_rows(rows: np.ndarray) -> np.ndarray:
-            features = self.make(rows)
-            predicted = np.asarray(predict(features), dtype=float)
-            return predicted + features[MEAN].fillna(middle).to_numpy() if self.ratio else predicted
-
-        return Fitted(predict_rows, n_parameters)
-
-
-def choose_stores(known: StoreDays, n_stores: int) -> np.ndarray:
-    """Choose stores evenly among those that the test asks for; 0 takes all.
-
-    Returns:
-        Their places in a grid.
-    """
-    asked = np.unique(known.grid.series[known.is_test])
-    if not n_stores or n_stores >= len(asked):
-        return asked
-    return asked[np.linspace(0, len(asked) - 1, n_stores).round().astype(int)]
 
 
 def _boost(
     library: str, config: Config, features: pd.DataFrame, target: np.ndarray, seed: int
 ) -> Fitted:
     fit = (
-        partial(fit_xgboost, max_depth=config.depth, min_child_weight=20)
+        partial(fit_xgboost, max_depth=config.depth, min_child_weight=config.leaf)
         if library == "xgboost"
-        else partial(fit_lightgbm, num_leaves=2 ** (config.depth - 1), min_data_in_leaf=20)
+        else partial(fit_lightgbm, num_leaves=2 ** (config.depth - 1), min_data_in_leaf=config.leaf)
     )
     return fit(
         features,
         target,
         rounds=config.rounds,
         learning_rate=config.tree_rate,
-        subsample=0.8,
-        colsample=0.5,
+        subsample=config.subsample,
+        colsample=config.colsample,
         seed=seed,
         threads=config.threads,
     )

@@ -12,15 +12,19 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from common.features.categories import count_codes, learn_levels, make_codes
-from common.nets.entity_embedding import build_entity_embedding, make_embedding_tables
+from common.nets.entity_embedding import (
+    build_entity_embedding,
+    fill_unseen,
+    make_embedding_tables,
+)
 from common.nets.piecewise_linear import PiecewiseLinearEmbedding, learn_bins
 from common.nets.tabm import build_tabm
 from common.seeds import derive, set_all
 from common.training.fit import fit_net, predict_net
 from competitions.rossmann_store_sales.competition import Config
 
-CATEGORIES = {  # and how many dimensions each gets
-    "store": 10,
+CATEGORIES = {  # and how many dimensions each gets; the store's are in the config
+    "store": 0,
     "weekday": 6,
     "day_of_month": 8,
     "month": 6,
@@ -100,38 +104,77 @@ class Nets:
         return sum(net.count_params() for net in self.models)
 
 
-def fit_nets(features: pd.DataFrame, target: np.ndarray, config: Config, seed: int) -> Nets:
+def fit_nets(
+    features: pd.DataFrame,
+    target: np.ndarray,
+    config: Config,
+    seed: int,
+    *,
+    is_last: np.ndarray | None = None,
+) -> Nets:
     """Fit `config.n_nets` nets, each from a seed of its own.
 
     Args:
-        features: (n, …).
+        features: (n, D).
         target: (n,) log sales, with or without the baseline taken off.
         config: a variant's settings.
         seed: of weights, dropout and shuffling.
+        is_last: (n,) bool, the rows on which the number of epochs is chosen where `config.stop`
+            asks for it: other nets are fitted on the rows before them, and the nets themselves on
+            all rows for as many epochs.
     """
     encoder = learn_encoder(features, flags=config.missing_flags)
     inputs = encoder.encode(features)
     level = float(target.mean())
+    centred = (target - level).astype(np.float32)
     models = []
     for k in range(config.n_nets):
-        net_seed = derive(seed, f"net {k}")
-        set_all(net_seed)
-        net = _build(encoder, inputs["numbers"], target - level, config)
-        fit_net(
-            net,
-            inputs,
-            (target - level).astype(np.float32),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            learning_rate=config.net_rate,
-            weight_decay=config.weight_decay,
-            seed=net_seed,
-            schedule=config.schedule,
-            loss=config.loss,
-            ema_momentum=config.ema_momentum or None,
-        )
+        net_seed, epochs = derive(seed, f"net {k}"), config.epochs
+        if config.stop and is_last is not None:
+            early = {name: values[~is_last] for name, values in inputs.items()}
+            late = {name: values[is_last] for name, values in inputs.items()}
+            _, epochs = _fit(
+                encoder,
+                early,
+                centred[~is_last],
+                config,
+                net_seed,
+                epochs,
+                (late, centred[is_last]),
+            )
+        net, _ = _fit(encoder, inputs, centred, config, net_seed, epochs)
+        fill_unseen(net)
         models.append(net)
     return Nets(encoder, models, level)
+
+
+def _fit(
+    encoder: Encoder,
+    inputs: dict[str, np.ndarray],
+    target: np.ndarray,
+    config: Config,
+    seed: int,
+    epochs: int,
+    held: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
+) -> tuple[keras.Model, int]:
+    """Fit one net; the number is that of the best epoch on `held`."""
+    set_all(seed)
+    net = _build(encoder, inputs["numbers"], target, config)
+    best = fit_net(
+        net,
+        inputs,
+        target,
+        epochs=epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.net_rate,
+        weight_decay=config.weight_decay,
+        seed=seed,
+        schedule=config.schedule,
+        loss=config.loss,
+        ema_momentum=config.ema_momentum or None,
+        held=held,
+    )
+    return net, best
 
 
 def _build(
@@ -142,6 +185,7 @@ def _build(
     if config.n_bins:
         edges = learn_bins(numbers, n_bins=config.n_bins)
         number_layer = PiecewiseLinearEmbedding(edges, dims=BIN_DIMS, activation="relu")
+    dims = CATEGORIES | {"store": config.store_dims}
     build = build_entity_embedding
     if config.n_members:
         build = partial(build_tabm, n_members=config.n_members)
@@ -151,7 +195,7 @@ def _build(
         hidden=config.hidden,
         dropout=config.dropout,
         embedding_dropout=config.embedding_dropout,
-        dims=[round(config.embedding_scale * CATEGORIES[name]) for name in encoder.levels],
+        dims=[dims[name] for name in encoder.levels],
         number_layer=number_layer,
         # A little room on both sides, since a sigmoid never reaches its ends.
         output_range=(1.2 * low, 1.2 * high) if config.output_range else None,

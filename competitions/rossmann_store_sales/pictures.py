@@ -10,8 +10,8 @@ from sklearn.decomposition import PCA
 from common.contract import OutOfFold
 from common.seeds import derive
 from competitions.rossmann_store_sales.competition import Config
-from competitions.rossmann_store_sales.features import StoreDays
 from competitions.rossmann_store_sales.fits import fit_vectors, score_gains
+from competitions.rossmann_store_sales.store_days import StoreDays
 
 N_WORST, N_GAINS = 6, 30
 LABELS = {
@@ -58,8 +58,9 @@ def draw_vectors(known: StoreDays, config: Config, path: Path) -> None:
     panels = figure.subplots(2, 2)
     for axes, name in zip(panels.flat, names, strict=False):
         vectors = tables[name]
-        places = PCA(2).fit_transform(vectors)
-        share = PCA(2).fit(vectors).explained_variance_ratio_.sum()
+        axes_of_most = PCA(2)
+        places = axes_of_most.fit_transform(vectors)
+        share = axes_of_most.explained_variance_ratio_.sum()
         axes.set_title(f"{name} ({share:.0%} of the variance in two of {vectors.shape[1]} dims)")
         if name == "store":
             number = known.stores["StoreType"].cat.codes.to_numpy()[vectors.index.astype(int)]

@@ -19,8 +19,11 @@ from common.training.cross_fit import cross_fit
 from common.training.cross_select import cross_select
 from common.validation.folds import Fold, past_folds
 from competitions.rossmann_store_sales.competition import METRIC, Config
-from competitions.rossmann_store_sales.features import StoreDays, load_store_days, make_features
-from competitions.rossmann_store_sales.fits import FITS, choose_stores
+from competitions.rossmann_store_sales.features import make_features
+from competitions.rossmann_store_sales.fits import FITS
+from competitions.rossmann_store_sales.history import YEAR
+from competitions.rossmann_store_sales.learnt import choose_stores, is_learnt_from
+from competitions.rossmann_store_sales.store_days import StoreDays, load_store_days
 
 
 def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
@@ -38,16 +41,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     Raises:
         InputError: a file or a setting is not as it must be.
     """
-    if not config.models or not set(config.models) <= set(FITS):
-        received = ", ".join(config.models) or "none"
-        raise InputError(f"models must be some of {', '.join(FITS)}, received {received}")
-    if len(config.windows) < 2:
-        raise InputError(f"windows must be two or more, received {len(config.windows)}")
-    for name, known_names in (("mean", MEANS), ("factor", FACTORS)):
-        if getattr(config, name) not in known_names:
-            raise InputError(
-                f"{name} must be {' or '.join(known_names)}, received {getattr(config, name)}"
-            )
+    check_config(config)
 
     # 1. Read: test days carry on from train days, so they are one frame; horizons are the test's.
     store = FoldStore(work, raw, code=Path(__file__).parent)
@@ -55,6 +49,8 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
 
     # 2. Folds: windows as long as the test, each forecast from the days before it only.
     folds = make_folds(config, known)
+    if len(folds) < 2:
+        raise InputError(f"windows must be two or more, received {len(folds)}")
 
     # 3. Fit every model before every window, and once more before the test. Features are made
     # inside the fit, since each origin knows another past.
@@ -65,7 +61,9 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
             known.is_test,
             test_from="refit",
             seed=derive(seed, name),
-            keep=store.of(name, config, without=("models", "mean", "factor")),
+            keep=store.of(
+                name, config, without=("models", "mean", "factor", "windows", "year_ago")
+            ),
             name=name,
         )
         for name in config.models
@@ -87,6 +85,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     )
 
     # 5. Hand over: closed stores sell nothing.
+    is_fitted = is_learnt_from(known, config)
     oof = OutOfFold(
         ids=_name_rows(known, is_held),
         fold=fold[is_held],
@@ -101,11 +100,27 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         submission=submission.reset_index(drop=True),
         score=oof.score(METRIC),
         fold_scores=oof.score_folds(METRIC),
-        n_fit=tuple(len(folds[k].fit_rows) for k in np.unique(oof.fold)),
+        n_fit=tuple(int(is_fitted[folds[k].fit_rows].sum()) for k in np.unique(oof.fold)),
         oof=oof,
         cost=add_costs(part.cost for part in fitted),
         folds_are_windows=True,
     )
+
+
+def check_config(config: Config) -> None:
+    """Check the settings that name something.
+
+    Raises:
+        InputError: one names what there is not.
+    """
+    for name, received, there in (
+        ("models", config.models, FITS),
+        ("mean", (config.mean,), MEANS),
+        ("factor", (config.factor,), FACTORS),
+    ):
+        if not received or not set(received) <= set(there):
+            told = ", ".join(received) or "none"
+            raise InputError(f"{name} must be some of {', '.join(there)}, received {told}")
 
 
 class Blend(NamedTuple):
@@ -161,22 +176,31 @@ def make_folds(config: Config, known: StoreDays) -> list[Fold]:
     """Hold windows of one horizon each; window k ends k - 1 horizons before the test begins.
 
     Held are the days that are scored, of the stores that the test asks for. Fit rows are all days
-    before the window. Windows are named, not drawn: the two latest, which know the
-    longest past, and two at the test's time of the year, a year earlier.
+    before the window. Windows are named, not drawn: the two latest, which know the longest past,
+    and the two in which the test's days lie a year earlier.
+
+    Raises:
+        InputError: a window has no day to hold or none before it.
     """
-    has_sales = (known.days["Sales"] > 0).to_numpy()
-    window = (known.n_train_days - 1 - known.grid.day) // known.horizon_days + 1
-    stores = choose_stores(known, config.n_stores)
-    can_hold = has_sales & np.isin(known.grid.series, stores)
+    horizon = known.horizon_days
+    window = (known.n_train_days - 1 - known.grid.day) // horizon + 1
+    can_hold = known.days["Sales"].to_numpy() > 0
+    can_hold &= np.isin(known.grid.series, choose_stores(known, config.n_stores))
     held = np.unique(window[can_hold & (window < window.max())])
-    if not set(config.windows) <= set(held):
+    year_ago = -(-YEAR // horizon)
+    windows = {*config.windows, *((year_ago - 1, year_ago) if config.year_ago else ())}
+    if not windows or not windows <= set(held):
         raise InputError(
-            f"windows must be from {held.min()} to {held.max()}, which have days to hold and days "
-            f"before them, received {', '.join(map(str, config.windows))}"
+            "windows must have days to hold and days before them, as have "
+            f"{_name_span(held)}; received {', '.join(map(str, sorted(windows))) or 'none'}"
         )
-    can_hold &= np.isin(window, config.windows)
+    can_hold &= np.isin(window, list(windows))
     blocks = np.where(can_hold, window.max() - window, -1)
     return past_folds(-window, blocks, is_train=~known.is_test)
+
+
+def _name_span(held: np.ndarray) -> str:
+    return f"{held.min()} to {held.max()}" if len(held) else "none, since train is too short"
 
 
 def make_leak_check(config: Config, raw: Path, seed: int) -> LeakCheck:

@@ -207,7 +207,10 @@ def _make_weather(rng: np.random.Generator) -> pd.DataFrame:
 def _write_forum(
     raw: Path, weather: dict[str, pd.DataFrame], moods: pd.DataFrame, rng: np.random.Generator
 ) -> None:
-    """Write weather and trends; a state's trend follows its mood, at whose heart it is."""
+    """Write weather and trends; a state's trend follows its mood, at whose heart it is.
+
+    As in the forum's own files, there is more than is read: the country's trend, for one.
+    """
     (raw / "weather").mkdir()
     (raw / "googletrend").mkdir()
     for state, table in weather.items():

@@ -11,20 +11,15 @@ import pandas as pd
 import pytest
 
 from common.checks import InputError
-from competitions.rossmann_store_sales.competition import WEATHER
 from competitions.rossmann_store_sales.days import (
-    EVENTS,
     HOLIDAYS,
     MONTHS,
     PROMO_MONTHS,
-    READINGS,
     load_days,
-    load_states,
     load_stores,
-    load_trends,
-    load_weather,
 )
 from competitions.rossmann_store_sales.sample import FORGOTTEN_STORE, write_sample
+from tests.helpers.rossmann import drop_store, load_text, repeat, rewrite, set_field
 
 
 @pytest.fixture(scope="module")
@@ -39,34 +34,6 @@ def whole(tmp_path_factory):
 def raw(whole, tmp_path):
     """A copy to damage."""
     return shutil.copytree(whole, tmp_path / "raw")
-
-
-def load_text(path, separator=","):
-    return pd.read_csv(path, dtype="str", keep_default_na=False, sep=separator)
-
-
-def rewrite(path, change, separator=","):
-    """Change a file's text fields, given as a frame."""
-    table = load_text(path, separator)
-    changed = change(table)
-    (table if changed is None else changed).to_csv(path, index=False, sep=separator)
-
-
-def set_field(line, column, value):
-    """Put a value into a line of the file, counted as an editor does."""
-
-    def change(table):
-        table.loc[line - 2, column] = value
-
-    return change
-
-
-def repeat(line):
-    return lambda table: pd.concat([table, table.iloc[[line - 2]]])
-
-
-def drop_store(number):
-    return lambda table: table[table["Store"] != number]
 
 
 # Days
@@ -293,183 +260,3 @@ def test_months_are_those_of_kaggle():
     assert [month[:3] for month in MONTHS] == [
         datetime.date(2015, month, 1).strftime("%b") for month in range(1, 13)
     ]
-
-
-# What the forum shared
-
-
-def test_without_the_forum_there_is_nothing(raw):
-    (raw / "store_states.csv").unlink()
-    for folder in ("weather", "googletrend"):
-        shutil.rmtree(raw / folder)
-    assert load_states(raw) is None and load_weather(raw) is None and load_trends(raw) is None
-
-
-def test_states(raw):
-    rewrite(raw / "store_states.csv", lambda table: table[::-1])
-    rewrite(raw / "store_states.csv", set_field(13, "State", "HB,NI"))
-    states = load_states(raw)
-    assert states.index.tolist() == list(range(1, 13))
-    assert states.tolist() == ["HB", *["HB", "NW", "BY"] * 3, "HB", "NW"]
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (repeat(2), "store_states.csv must have each store once, 1 comes twice"),
-        (drop_store("5"), r"must have every store, 5 is missing \(1 such stores\)"),
-        (set_field(6, "State", ""), r"must have every store, 5 is missing \(1 such stores\)"),
-        (set_field(2, "Store", ""), "Store must hold whole numbers .* line 2 has nan"),
-    ],
-)
-def test_states_that_are_not_as_they_must_be_are_refused(raw, change, told):
-    rewrite(raw / "store_states.csv", change)
-    with pytest.raises(InputError, match=told):
-        load_states(raw)
-
-
-def write_weather(raw, state, rows):
-    """Rows as in the files: Date, seven numbers, Events."""
-    lines = [";".join(WEATHER), *rows]
-    (raw / "weather" / f"{state}.csv").write_text("\n".join(lines) + "\n")
-
-
-def test_weather_by_hand(raw):
-    """Cloud 2, ?, (no such day), 8: 4 and 6, in equal steps. Wind at an end: the nearest, 30. No
-    precipitation told: 0.
-    """
-    write_weather(
-        raw,
-        "BY",
-        [
-            "2015-01-01;8;7;5;78;NA;0.76;2;Rain",
-            "2015-01-02;6;4;3;86;30;NA;NA;Fog-Rain-Snow",
-            '2015-01-04;9;7;-1;89;33;0;8;""',
-        ],
-    )
-    weather = load_weather(raw)
-    assert list(weather.columns) == ["State", "Date", *READINGS, *EVENTS]
-    assert weather["State"].unique().tolist() == ["BY", "HB", "NW"]
-    bavaria = weather[weather["State"] == "BY"]
-    assert bavaria["Date"].dt.day.tolist() == [1, 2, 3, 4]
-    assert bavaria["CloudCover"].tolist() == [2, 4, 6, 8]
-    assert bavaria["Max_Wind_SpeedKm_h"].tolist() == [30, 30, 31.5, 33]
-    assert bavaria["Precipitationmm"].tolist() == [0.76, 0, 0, 0]
-    assert bavaria["Min_TemperatureC"].tolist() == [5, 3, 1, -1]
-    for event, days in (("Rain", [1, 1, 0, 0]), ("Snow", [0, 1, 0, 0]), ("Fog", [0, 1, 0, 0])):
-        assert bavaria[event].dtype == bool and bavaria[event].tolist() == days
-
-
-def test_weather_is_whole(whole):
-    """The made-up files lack readings."""
-    text = (whole / "weather" / "HB.csv").read_text()
-    weather = load_weather(whole)
-    assert ";NA;" in text and not weather.isna().any().any()
-    assert not weather.duplicated(["State", "Date"]).any()
-    told = load_text(whole / "weather" / "HB.csv", ";")
-    read = weather[weather["State"] == "HB"].reset_index(drop=True)
-    for column in READINGS:
-        is_told = told[column] != "NA"
-        assert (
-            read.loc[is_told, column].tolist() == told.loc[is_told, column].astype(float).tolist()
-        )
-    assert read["Rain"].tolist() == ["Rain" in events for events in told["Events"]]
-
-
-@pytest.mark.parametrize(
-    ("rows", "told"),
-    [
-        (["2015-01-01;8;7;5;78;9;0;2;", "2015-01-01;6;4;3;86;3;0;2;"], "each day once, 2015-01-01"),
-        (["2015-01-01;99;7;5;78;9;0;2;"], "Max_TemperatureC .* from -60 to 60, line 2 has 99"),
-        (["2015-01-01;8;7;5;wet;9;0;2;"], "Mean_Humidity .* line 2 has wet"),
-        (["2015-01-01;8;7;5;78;9;0;NA;"], "CloudCover must hold numbers, received none"),
-        (["1.1.2015;8;7;5;78;9;0;2;"], r"Date must hold dates, line 2 has 1\.1\.2015"),
-    ],
-)
-def test_weather_that_is_not_as_it_must_be_is_refused(raw, rows, told):
-    write_weather(raw, "NW", rows)
-    with pytest.raises(InputError, match=rf"NW\.csv.*{told}"):
-        load_weather(raw)
-
-
-def test_a_part_of_the_forum_is_refused_by_name(raw):
-    (raw / "weather" / "HB.csv").unlink()
-    with pytest.raises(InputError, match=r"weather/HB\.csv is missing: .* stores in HB$"):
-        load_weather(raw)
-    (raw / "googletrend" / "Rossmann_DE.csv").unlink()
-    with pytest.raises(InputError, match=r"Rossmann_DE\.csv is missing"):
-        load_trends(raw)
-    (raw / "googletrend" / "Rossmann_DE_NI.csv").unlink()
-    with pytest.raises(InputError, match=r"Rossmann_DE_NI\.csv is missing: .* stores in HB$"):
-        load_trends(raw)
-    (raw / "store_states.csv").unlink()
-    for load, folder in ((load_weather, "weather"), (load_trends, "googletrend")):
-        told = rf"store_states\.csv is missing: {folder}/ is of no use without it"
-        with pytest.raises(InputError, match=told):
-            load(raw)
-
-
-def write_trend(raw, name, rows):
-    lines = ["Woche,Dez. 2012 - Sep. 2015", *rows]
-    (raw / "googletrend" / f"Rossmann_DE{name}.csv").write_text("\n".join(lines) + "\n")
-
-
-def test_trends_by_hand(raw):
-    """HB has no file, so NI's is taken; a week that is not there lies between its neighbours."""
-    write_trend(raw, "", ["2015-01-04 - 2015-01-10,70", "2015-01-11 - 2015-01-17,100"])
-    write_trend(
-        raw,
-        "_NI",
-        [
-            "2015-01-04 - 2015-01-10,40",
-            "2015-01-18 - 2015-01-24,60",
-            "2015-01-25 - 2015-01-31,100",
-        ],
-    )
-    states, country = load_trends(raw)
-    assert list(states.columns) == ["State", "Week", "Trend"]
-    assert states["State"].unique().tolist() == ["BY", "HB", "NW"]
-    bremen = states[states["State"] == "HB"]
-    assert bremen["Week"].dt.strftime("%m-%d").tolist() == ["01-04", "01-11", "01-18", "01-25"]
-    assert bremen["Trend"].tolist() == [40, 50, 60, 100]
-    assert country.index.strftime("%m-%d").tolist() == ["01-04", "01-11"]
-    assert country.tolist() == [70, 100]
-
-
-def test_a_states_own_trends_come_before_its_neighbours(raw):
-    write_trend(raw, "_HB", ["2015-01-04 - 2015-01-10,1"])
-    states, _ = load_trends(raw)
-    assert states.loc[states["State"] == "HB", "Trend"].tolist() == [1]
-
-
-@pytest.mark.parametrize(("state", "neighbour"), [("BB", "BE"), ("MV", "SH"), ("HB", "NI")])
-def test_states_without_trends_take_a_neighbours(raw, state, neighbour):
-    rewrite(raw / "store_states.csv", lambda table: table.assign(State=state))
-    write_trend(raw, f"_{neighbour}", ["2015-01-04 - 2015-01-10,33"])
-    states, _ = load_trends(raw)
-    assert states["State"].tolist() == [state] and states["Trend"].tolist() == [33]
-
-
-@pytest.mark.parametrize(
-    ("rows", "told"),
-    [
-        (["2015-01-05 - 2015-01-11,7"], "weeks from a Sunday on, line 2 has 2015-01-05 - 2015-01-"),
-        (["2015-01-04 - 2015-01-10,7", ",8"], "weeks from a Sunday on, line 3 has nan"),
-        (
-            ["2015-01-04 - 2015-01-10,<1"],
-            "Sep. 2015 must hold numbers from 0 to 100, line 2 has <1",
-        ),
-        (["2015-01-04 - 2015-01-10,7"] * 2, "each day once, 2015-01-04 comes twice"),
-    ],
-)
-def test_trends_that_are_not_as_they_must_be_are_refused(raw, rows, told):
-    write_trend(raw, "_BY", rows)
-    with pytest.raises(InputError, match=rf"Rossmann_DE_BY\.csv.*{told}"):
-        load_trends(raw)
-
-
-def test_a_trend_file_of_another_form_is_refused(raw):
-    path = raw / "googletrend" / "Rossmann_DE_BY.csv"
-    path.write_text("Woche,a,b\n2015-01-04 - 2015-01-10,1,2\n")
-    with pytest.raises(InputError, match="must have 2 columns, received Woche, a, b"):
-        load_trends(raw)

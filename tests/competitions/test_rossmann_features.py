@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.features.timeseries import forecast_blocks
+from common.features.daily_grid import forecast_blocks
 from competitions.rossmann_store_sales.days import HOLIDAYS
-from competitions.rossmann_store_sales.features import StoreDays, load_store_days, make_features
+from competitions.rossmann_store_sales.features import make_features
 from competitions.rossmann_store_sales.sample import write_sample
+from competitions.rossmann_store_sales.store_days import StoreDays, load_store_days
 from tests.helpers.rossmann import make_tables
 
 PLANS = ("Promo", "Open", "SchoolHoliday", "StateHoliday")
@@ -306,6 +307,100 @@ def test_store_2_has_no_competitor_and_no_promo2(three_forecasts):
     assert two["promo2_days"].eq(-1).all() and two["promo2_month"].eq(0).all()
     assert two["promo2_interval"].nunique() == 1
     assert two["promo2_interval"].iloc[0] != three_forecasts.loc[1, "promo2_interval"].iloc[0]
+
+
+def test_promo_of_the_chain_is_that_of_most_rows_of_the_day(known, features):
+    """One store's stray 1 in train and one in the test move nothing; of all but one they do."""
+    day, promo = known.grid.day, known.days["Promo"].to_numpy()
+    last_free = [day[(promo == 0) & is_in].max() for is_in in (~known.is_test, known.is_test)]
+    stray = pd.Series([np.flatnonzero(day == d)[1] for d in last_free])
+
+    def mark(rows: np.ndarray) -> pd.DataFrame:
+        days = known.days.copy()
+        days.loc[rows, "Promo"] = 1
+        return make(replace(known, days=days))
+
+    assert not find_moved(features, mark(stray)).any()
+    for free in last_free:
+        rows = np.flatnonzero(day == free)
+        after = mark(rows[1:])
+        assert features["promo"][rows].eq(0).all() and after["promo"][rows].eq(1).all()
+
+
+def test_shares_are_of_the_stores_that_the_test_asks_for(tmp_path):
+    """Store 3 of 4 is not in the test: what it does counts for nobody. Store 4 lacks some days."""
+    tables = make_tables(4, 112, 14)
+    train = tables.train
+    is_gap = (train["Store"] == 4) & train["Date"].between("2015-06-01", "2015-06-20")
+    tables.train = train[~is_gap]
+    known = tables.load(tmp_path)
+    assert set(known.days["Store"][known.is_test]) == {1, 2, 4}
+    before = make(known)
+    days = known.days.assign(day=known.grid.day)
+    for name, column in (("school_share", "SchoolHoliday"), ("open_share", "Open")):
+        wanted = days[days["Store"] != 3].groupby("day")[column].mean()
+        np.testing.assert_allclose(before[name], wanted.loc[known.grid.day], atol=1e-6)
+        assert ((wanted * 3).round(3) % 1 != 0).any()  # halves, of the days of two stores
+    is_three = (known.days["Store"] == 3).to_numpy()
+    after = make(alter_plans(known, is_three, "Open", "SchoolHoliday"))
+    assert set(name_moved(before, after, is_three)) > {"school", "open_tomorrow"}
+    assert not find_moved(before, after)[~is_three].any()
+
+
+def test_refurbishments_by_hand(tmp_path):
+    """Forecasts begin on days 28, 56 and 84, and the last one ends with day 111.
+
+    Store 1 closes for five days twice, on days 30 and 98, which is no refurbishment; and for
+    longer on days 40 to 45, 80 to 86 and 106 to 111. The sixth day of the one from day 80 on lies
+    in the next forecast, so nobody sees it coming; that of the last one is the last day.
+    """
+    tables = make_tables(2, 84, 28)
+    first = tables.train["Date"].min()
+    closed = [*range(30, 35), *range(40, 46), *range(80, 87), *range(98, 103), *range(106, 112)]
+    for table in (tables.train, tables.test):
+        day = (table["Date"] - first).dt.days
+        table["Open"] = 1 - ((table["Store"] == 1) & day.isin(closed))
+    tables.train["Sales"] = 5000 * tables.train["Open"]
+    known = tables.load(tmp_path)
+    assert cut_blocks(known, 1) == [(28, 56), (56, 84), (84, 112)]
+    features = make(known).set_index([known.days["Store"], known.grid.day])
+    far, year = 60, 364
+    until = {27: far, 28: 12, 30: 10, 39: 1, 40: 0, 41: far, 56: far, 79: far, 80: far}
+    until |= {84: 22, 98: 8, 105: 1, 106: 0, 107: far, 111: far}
+    since = {35: year, 45: year, 46: 0, 79: 33, 86: 40, 87: 0, 103: 16, 111: 24}
+    for name, wanted in (("until_refurbishment", until), ("since_refurbishment", since)):
+        values = features.loc[1, name]
+        assert {day: values[day] for day in wanted} == wanted
+    assert features.loc[2, "until_refurbishment"].eq(far).all()
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """Forecasts of ten days, whose origins lie on many weekdays; 2 + the week's number is told."""
+    known = make_tables(2, 100, 10).load(tmp_path_factory.mktemp("searched"))
+    week = (np.arange(len(known.dates)) + (known.dates[0].day_of_week + 1) % 7) // 7
+    trend = np.stack([week + 2, 10 * (week + 2)]).astype(np.float32)
+    return replace(known, trend=trend)
+
+
+def test_trend_is_that_of_the_last_whole_week_before_the_origin(searched):
+    """Weeks run from Sunday to Saturday; later ones, as those of the forecast, move nothing."""
+    known, day, weekdays = searched, searched.grid.day, set()
+    before = make(known)
+    for start, end in cut_blocks(known, 1):
+        is_in = (day >= start) & (day < end)
+        last = max(d for d in range(start) if known.dates[d].day_of_week == 5)  # a Saturday
+        weekdays.add(known.dates[start].day_of_week)
+        for series in (0, 1):
+            told = before["trend"][is_in & (known.grid.series == series)]
+            assert len(told) and told.eq(known.trend[series, last]).all()
+        for first, is_moved in ((last + 1, False), (last, True)):
+            trend = known.trend.copy()
+            trend[:, first:] += 5
+            after = make(replace(known, trend=trend))
+            assert name_moved(before, after, day < end) == ["trend"] * is_moved
+            assert find_moved(before, after)[is_in].all() == is_moved
+    assert len(weekdays) == 7 and before["trend"][day < 10].isna().all()
 
 
 # The past, against a loop

@@ -11,19 +11,21 @@ import pandas as pd
 import pytest
 
 from common.checks import InputError
+from common.nets.entity_embedding import make_embedding_tables
 from common.training.fit import predict_net
 from common.training.fitted import Fitted
 from competitions.rossmann_store_sales import fits, nets
 from competitions.rossmann_store_sales.competition import Config
 from competitions.rossmann_store_sales.features import make_features
-from competitions.rossmann_store_sales.fits import FITS, choose_stores
+from competitions.rossmann_store_sales.fits import FITS
+from competitions.rossmann_store_sales.learnt import choose_stores
 from tests.helpers.rossmann import make_tables
 
 HORIZON = 28
 NEW, STRANGE_STORE, STRANGE_DAY = 5, 4, 700
 """A store without a train day; a store and its day on which it sold 20 times as much."""
 TINY = Config(rounds=10, epochs=1, n_nets=1, hidden=(8,), batch_size=256, r_rows=300, r_trees=5)
-SLOW = ("embedding_ple", "tabm", "xgboost_on_embeddings")  # nets, which take seconds to trace
+SLOW = ("tabm", "xgboost_on_embeddings")  # nets, which take seconds to trace
 IN_PYTHON = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in FITS
@@ -155,17 +157,20 @@ def test_features_without_any_value_are_no_obstacle(name, short):
 
 
 def test_median_is_that_of_the_stores_days_with_the_same_weekday_and_promo(known, fit_rows, held):
-    """By pandas, one row at a time; the new store takes the median of the medians."""
+    """By pandas, one row at a time; else the store's, and for the new one the stores' middle."""
     days = known.days.assign(weekday=known.days["Date"].dt.day_of_week)
     keys = ["Store", "weekday", "Promo"]
     sold = days.iloc[fit_rows]
     sold = sold[sold["Sales"] > 0]
     medians = {key: np.median(np.log(group["Sales"])) for key, group in sold.groupby(keys)}
-    middle = np.median(list(medians.values()))
+    of_store = {store: np.median(np.log(g["Sales"])) for store, g in sold.groupby("Store")}
+    middle = np.median(list(of_store.values()))
     asked = np.concatenate([held, np.flatnonzero(known.is_test)])
-    rows = days.iloc[asked][keys].itertuples(index=False, name=None)
-    wanted = [medians.get(row, middle) for row in rows]
-    assert 0 < sum(value == middle for value in wanted) < len(wanted) / 2
+    rows = list(days.iloc[asked][keys].itertuples(index=False, name=None))
+    wanted = [medians.get(row, of_store.get(row[0], middle)) for row in rows]
+    lost = {row[0] for row in rows if row not in medians}
+    assert NEW in lost and len(lost) > 1 and sum(row in medians for row in rows) > len(rows) / 2
+    assert len({*of_store.values(), middle, np.median(list(medians.values()))}) > len(of_store)
     fitted = FITS["median"](known, TINY, fit_rows, 0)
     np.testing.assert_allclose(fitted.predict(asked), wanted, rtol=1e-6)
     assert fitted.n_parameters == len(medians)
@@ -221,31 +226,44 @@ def test_outliers_are_left_out_whether_or_not_the_ratio_is_learnt(
             assert len(told["target"]) == left.notna().sum() - n_out
 
 
-def test_without_leaves_out_features_by_the_beginning_of_their_names(
+def test_without_leaves_out_a_feature_and_those_that_begin_with_its_name_and_a_line(
     known, fit_rows, held, recorded
 ):
     whole = fit_recorded(known, fit_rows, recorded, held)[0]
     names = list(whole["features"].columns)
-    told, _ = fit_recorded(known, fit_rows, recorded, held, without=("left_", "promo"))
-    left = [name for name in names if not name.startswith(("left_", "promo"))]
-    assert len(left) < len(names) - 4
+    told, _ = fit_recorded(known, fit_rows, recorded, held, without=("left", "promo", "week"))
+    left = [
+        name
+        for name in names
+        if name not in ("promo", "week") and not name.startswith(("left_", "promo_", "week_"))
+    ]
+    assert {"left_7", "promo", "promo_since_start", "promo_effect", "week"} <= {*names} - {*left}
+    assert {"weekday", "promo2_days", "promo2_interval"} <= set(left)
     assert list(told["features"].columns) == list(told["asked"].columns) == left
     assert told["target"].tolist() == whole["target"].tolist()
 
 
 @pytest.mark.parametrize(
-    ("name", "without"), [("lightgbm", "mean"), ("linear", "month"), ("linear", "store")]
+    ("changes", "lost"),
+    [
+        ({"without": ("promo", "mean")}, "mean_all, received promo, mean"),
+        ({"without": ("mean_all",), "ratio": False}, "mean_all, received mean_all"),
+        ({"without": ("store",), "target_means": True}, "store, received store"),
+        ({"without": ("month",), "target_means": True}, "month, received month"),
+    ],
 )
-def test_any_feature_can_be_left_out_or_the_setting_is_refused(
-    name, without, known, fit_rows, held
-):
-    """Also the mean that the ratio is taken of, and those that the linear model spreads out."""
-    try:
-        fitted = FITS[name](known, replace(TINY, without=(without,)), fit_rows, 0)
-    except InputError as error:
-        assert "without" in str(error) and "\n" not in str(error)
-    else:
-        assert np.isfinite(fitted.predict(held)).all()
+def test_a_feature_that_is_needed_cannot_be_left_out(changes, lost, known, fit_rows):
+    with pytest.raises(InputError, match=f"^without must leave {lost}$"):
+        FITS["lightgbm"](known, replace(TINY, **changes), fit_rows, 0)
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm"])
+def test_features_that_models_spread_out_can_be_left_out(name, known, fit_rows, held):
+    """Without target means neither store nor month is needed."""
+    without = ("store", "month", "weekday", "promo")
+    whole = FITS[name](known, TINY, fit_rows, 0).predict(held)
+    fitted = FITS[name](known, replace(TINY, without=without), fit_rows, 0).predict(held)
+    assert np.isfinite(fitted).all() and np.abs(fitted - whole).max() > 1e-4
 
 
 def test_n_stores_chooses_evenly_among_the_tests(known, fit_rows, held, recorded):
@@ -395,21 +413,100 @@ def test_nets_are_averaged_above_their_level(small):
 
 
 def test_every_net_has_its_own_seed_and_an_output_range_holds(small):
-    """TabM nets on piecewise-linear numbers: no output is past 1.2 times the target's ends."""
-    config = replace(TINY, n_nets=2, n_members=2, n_bins=3, output_range=True, net_rate=1.0)
-    config = replace(config, batch_size=8, epochs=2)
+    """TabM nets on piecewise-linear numbers: no output is past 1.2 times the target's ends.
+
+    However large weights are: times 100 outputs lie at those ends.
+    """
+    config = replace(TINY, n_nets=2, n_members=2, n_bins=3, output_range=True, net_rate=0.01)
+    config = replace(config, batch_size=8, epochs=2, store_dims=7)
     many = pd.concat([small] * 8, ignore_index=True)
     target = np.tile(np.array([0.0, 0, 0, 0, 0, 6], np.float32), 8)
     fitted = nets.fit_nets(many, target, config, 3)
     one, two = (predict_net(net, fitted.encoder.encode(many)) for net in fitted.models)
-    assert len(fitted.models) == 2 and np.abs(one - two).max() > 1e-6
+    assert len(fitted.models) == 2 and np.abs(one - two).max() > 1e-3
     np.testing.assert_allclose(fitted.predict(many), 1 + (one + two) / 2, rtol=1e-6)
     low, high = 1 + 1.2 * (0 - 1), 1 + 1.2 * (6 - 1)
-    predicted = fitted.predict(many)
-    assert low - 1e-5 <= predicted.min() < predicted.max() <= high + 1e-5
     assert fitted.n_parameters == 2 * fitted.models[0].count_params()
     tables = fitted.make_tables()
-    assert {name: len(rows) for name, rows in tables.items()} == {"store": 3, "weekday": 4}
+    shapes = {name: rows.shape for name, rows in tables.items()}
+    assert shapes == {"store": (3, 7), "weekday": (4, 6)}
+    for net in fitted.models:  # what was not seen is an average one
+        for rows in make_embedding_tables(net):
+            np.testing.assert_allclose(rows[0], rows[1:].mean(axis=0), atol=1e-7)
+            assert np.ptp(rows[1:], axis=0).max() > 1e-3
+    for net in fitted.models:
+        net.set_weights([100 * weights for weights in net.get_weights()])
+    predicted = fitted.predict(many)
+    assert low - 1e-4 <= predicted.min() <= predicted.max() <= high + 1e-4
+    ends = np.minimum(np.abs(predicted - low), np.abs(predicted - high))
+    assert ends.min() < 0.1
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """What every call of `fit_net` was given; where rows are held, its second epoch is the best."""
+    told = []
+
+    def fit_net(model, inputs, target, *, epochs, held=None, **settings):
+        told.append({"inputs": inputs, "target": target, "epochs": epochs, "held": held} | settings)
+        return 2 if held else epochs
+
+    monkeypatch.setattr(nets, "fit_net", fit_net)
+    return told
+
+
+def test_stop_learns_the_number_of_epochs_and_fits_again_on_all_rows(small, trainings):
+    """Stands in for the training: the last two of six rows choose, net by net."""
+    is_last = np.array([False] * 4 + [True] * 2)
+    target = np.arange(6, dtype=np.float32)
+    config = replace(TINY, n_nets=2, epochs=5, stop=True)
+    fitted = nets.fit_nets(small, target, config, 0, is_last=is_last)
+    whole = fitted.encoder.encode(small)
+    assert len(fitted.models) == 2 and [told["epochs"] for told in trainings] == [5, 2, 5, 2]
+    for choice, final in (trainings[:2], trainings[2:]):
+        assert choice["target"].tolist() == [-2.5, -1.5, -0.5, 0.5]
+        assert choice["held"][1].tolist() == [1.5, 2.5]
+        for name, values in whole.items():
+            np.testing.assert_array_equal(choice["inputs"][name], values[:4])
+            np.testing.assert_array_equal(choice["held"][0][name], values[4:])
+            np.testing.assert_array_equal(final["inputs"][name], values)
+        assert final["held"] is None and final["target"].tolist() == (target - 2.5).tolist()
+        assert final["seed"] == choice["seed"]
+    assert trainings[0]["seed"] != trainings[2]["seed"]
+
+
+@pytest.mark.parametrize(("stop", "told_last"), [(False, True), (True, False)])
+def test_nets_are_fitted_once_where_no_epoch_is_chosen(small, trainings, stop, told_last):
+    config = replace(TINY, epochs=5, stop=stop)
+    is_last = np.arange(6) > 3 if told_last else None
+    nets.fit_nets(small, np.arange(6, dtype=np.float32), config, 0, is_last=is_last)
+    assert [(told["epochs"], told["held"], len(told["target"])) for told in trainings] == [
+        (5, None, 6)
+    ]
+
+
+def test_epochs_are_chosen_on_the_last_horizon_of_the_fit_rows(
+    known, fit_rows, held, table, monkeypatch
+):
+    """Its days alone, as many as a forecast has, of the rows that are learnt from."""
+    asked = {}
+
+    class FakeNets:
+        n_parameters = 1
+
+    def fit(features, target, config, seed, *, is_last=None):
+        asked.update(is_last=is_last, n_members=config.n_members, n_nets=config.n_nets)
+        return FakeNets()
+
+    monkeypatch.setattr(nets, "fit_nets", fit)
+    FakeNets.predict = staticmethod(lambda features: np.zeros(len(features)))
+    features, _, rows = table
+    rows = rows[features["mean_all"].notna()]
+    FITS["tabm"](known, replace(TINY, stop=True, outlier=99.0), fit_rows, 0)
+    origin = known.n_train_days - HORIZON
+    wanted = known.grid.day[rows] >= origin - HORIZON
+    assert asked["is_last"].tolist() == wanted.tolist() and 0 < wanted.sum() < len(wanted)
+    assert asked["n_members"] > 1 and asked["n_nets"] == 1
 
 
 def test_xgboost_on_embeddings_is_given_the_vectors_of_the_net(

@@ -15,7 +15,6 @@ from common.metrics.regression import rmspe, rmspe_factor
 from common.validation.folds import check_folds
 from competitions.rossmann_store_sales import pipeline
 from competitions.rossmann_store_sales.competition import FILES, VARIANTS, Config
-from competitions.rossmann_store_sales.features import load_store_days
 from competitions.rossmann_store_sales.fits import FITS
 from competitions.rossmann_store_sales.pipeline import (
     FACTORS,
@@ -27,9 +26,10 @@ from competitions.rossmann_store_sales.pipeline import (
     run,
 )
 from competitions.rossmann_store_sales.sample import write_sample
+from competitions.rossmann_store_sales.store_days import load_store_days
 from tests.helpers.rossmann import make_tables
 
-MEDIAN = Config(models=("median",), windows=(1, 2), factor="none")
+MEDIAN = Config(models=("median",), windows=(1, 2), year_ago=False, factor="none")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def known(tables, tmp_path_factory):
 @pytest.mark.parametrize("windows", [(1,), (1, 2, 4), (5,)])
 def test_windows_are_as_long_as_the_test_and_hold_its_stores_scored_days(known, tables, windows):
     """Told from the tables: window 1 is the last 48 days of train, window 2 those before."""
-    folds = make_folds(Config(windows=windows), known)
+    folds = make_folds(Config(year_ago=False, windows=windows), known)
     check_folds(folds, n_rows=len(known.days))
     assert len(folds) == len(windows)
     train, asked = tables.train, set(tables.test["Store"])
@@ -84,19 +84,20 @@ def test_a_window_whose_first_days_are_closed_is_not_fitted_on_them(tables, tmp_
     is_shut = train["Date"].isin([first, first + pd.Timedelta(days=1)]) & (train["Store"] != 3)
     train.loc[is_shut, ["Open", "Sales", "Customers"]] = 0
     known = replace(tables, train=train).load(tmp_path)
-    (fold,) = make_folds(Config(windows=(1,)), known)
+    (fold,) = make_folds(Config(year_ago=False, windows=(1,)), known)
     assert known.days["Date"].iloc[fold.fit_rows].max() < first
 
 
 def test_folds_depend_on_windows_and_stores_only(known):
-    wanted = make_folds(Config(windows=(1, 3)), known)
+    wanted = make_folds(Config(year_ago=False, windows=(1, 3)), known)
     for variant in VARIANTS.values():
-        folds = make_folds(replace(variant, windows=(1, 3), n_stores=0), known)
+        same = replace(variant, windows=(1, 3), year_ago=False, n_stores=0)
+        folds = make_folds(same, known)
         for fold, other in zip(folds, wanted, strict=True):
             assert fold.held_rows.tolist() == other.held_rows.tolist()
             assert fold.fit_rows.tolist() == other.fit_rows.tolist()
     for fold, other in zip(
-        make_folds(Config(windows=(1, 3), n_stores=2), known), wanted, strict=True
+        make_folds(Config(year_ago=False, windows=(1, 3), n_stores=2), known), wanted, strict=True
     ):
         assert set(known.days["Store"].iloc[fold.held_rows]) == {1, 5}
         assert set(fold.fit_rows) >= set(other.fit_rows)
@@ -104,12 +105,36 @@ def test_folds_depend_on_windows_and_stores_only(known):
 
 
 def test_windows_of_every_variant_lie_within_kaggles_days(tmp_path):
-    """942 train days and a test of 48: each window has at least a year before it."""
+    """942 train days and a test of 48: all hold windows 1, 2, 7 and 8, a year before each."""
     known = make_tables(2, 942, 48).load(tmp_path)
     for variant in VARIANTS.values():
         folds = make_folds(replace(variant, n_stores=0), known)
-        assert len(folds) == len(variant.windows) > 1
-        assert min(known.grid.day[fold.fit_rows].max() for fold in folds) > 365
+        last = [known.grid.day[fold.fit_rows].max() for fold in folds]
+        assert last == [942 - 48 * window - 1 for window in (8, 7, 2, 1)] and min(last) > 365
+
+
+@pytest.mark.parametrize("horizon", [42, 48])
+def test_windows_of_a_year_ago_hold_the_tests_days_364_days_earlier(horizon, tmp_path):
+    """Store 2 is always open. Both windows are needed, and no third."""
+    known = make_tables(2, 600, horizon).load(tmp_path)
+    folds = make_folds(Config(windows=()), known)
+    is_two = (known.days["Store"] == 2).to_numpy()
+    wanted = set(np.unique(known.grid.day[known.is_test]) - 364)
+    assert len(wanted) == horizon and len(folds) == 2
+    held = [{int(day) for day in known.grid.day[f.held_rows][is_two[f.held_rows]]} for f in folds]
+    assert wanted <= held[0] | held[1]
+    assert [len(days) for days in held] == [horizon] * 2
+    assert all(wanted & days for days in held)
+    both = make_folds(Config(), known)
+    assert [fold.held_rows.tolist() for fold in both[:2]] == [f.held_rows.tolist() for f in folds]
+    assert len(both) == 4
+
+
+def test_windows_that_are_named_twice_are_held_once(known):
+    """Windows 1 and 2 end on the last day and 48 days earlier, in whatever order."""
+    twice = make_folds(Config(year_ago=False, windows=(2, 1, 2)), known)
+    once = make_folds(Config(year_ago=False, windows=(1, 2)), known)
+    assert [f.held_rows.tolist() for f in twice] == [f.held_rows.tolist() for f in once]
 
 
 # Blend
@@ -210,8 +235,18 @@ def test_held_rows_take_the_factor_of_the_other_windows(finished, raw):
     refit = np.exp(fit(np.flatnonzero(~known.is_test), 0).predict(test_rows)) * whole
     told = outcome.submission.set_index("Id")["Sales"][known.days["Id"].iloc[test_rows]]
     np.testing.assert_allclose(told, refit, rtol=1e-6)
-    assert outcome.n_fit == tuple(len(fold.fit_rows) for fold in folds)
+    assert outcome.n_fit == tuple(int((sales[fold.fit_rows] > 0).sum()) for fold in folds)
     assert outcome.folds_are_windows
+
+
+def test_fit_rows_are_counted_of_the_chosen_stores_scored_days(tables, tmp_path):
+    """Two of the four stores that are asked for are 1 and 5; counted in train.csv itself."""
+    config = replace(MEDIAN, n_stores=2)
+    outcome = run(config, tables.write(tmp_path / "raw"), tmp_path / "work", 0)
+    train, end = tables.train, tables.test["Date"].min()
+    is_taken = train["Store"].isin((1, 5)) & (train["Sales"] > 0)
+    wanted = [(is_taken & (train["Date"] < end - pd.Timedelta(days=48 * k))).sum() for k in (2, 1)]
+    assert outcome.n_fit == tuple(wanted) and set(outcome.oof.group) == {1, 5}
 
 
 def test_closed_stores_sell_nothing_and_open_ones_do(finished, raw):
@@ -259,7 +294,7 @@ def test_a_run_without_the_forums_files_goes_on_and_says_so(raw, tmp_path):
     notes = check_files(less, FILES)
     assert len(notes) == len(optional) == 3 and check_files(raw, FILES) == []
     assert all(note.startswith(path) for note, path in zip(notes, optional, strict=True))
-    config = Config(models=("lightgbm",), windows=(1, 2), rounds=5)
+    config = Config(models=("lightgbm",), windows=(1, 2), year_ago=False, rounds=5)
     with_them, without = (
         run(config, folder, tmp_path / f"work {folder.parent.name}", 0) for folder in (raw, less)
     )
@@ -287,8 +322,8 @@ def test_a_store_without_a_train_day_is_told_and_forecast(tables, tmp_path, capl
             "models must be some of median, .*received xgboost, or",
         ),
         ({"models": ()}, "models must be some of .*received none"),
-        ({"mean": "arithmetic"}, "mean must be geometric or .*received arithmetic"),
-        ({"factor": "lucky"}, "factor must be chosen or .*received lucky"),
+        ({"mean": "arithmetic"}, "mean must be some of geometric, .*received arithmetic"),
+        ({"factor": "lucky"}, "factor must be some of chosen, .*received lucky"),
     ],
 )
 def test_settings_that_nobody_knows_are_told_in_one_line(raw, tmp_path, changes, told):
@@ -298,12 +333,21 @@ def test_settings_that_nobody_knows_are_told_in_one_line(raw, tmp_path, changes,
     assert "\n" not in str(error.value) and not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("windows", [(), (1,), (0, 1), (1, 2, 99)])
-def test_windows_that_cannot_be_are_told_in_one_line(raw, tmp_path, windows):
-    """None, one alone, the test itself, and one that lies before the first day."""
-    with pytest.raises(ValueError) as error:
+@pytest.mark.parametrize(
+    ("windows", "told"),
+    [
+        ((), "as have 1 to 14; received none"),
+        ((1,), "windows must be two or more, received 1"),
+        ((0, 1), "as have 1 to 14; received 0, 1"),
+        ((1, 99, 2), "as have 1 to 14; received 1, 2, 99"),
+        ((14, 15), "as have 1 to 14; received 14, 15"),
+    ],
+)
+def test_windows_that_cannot_be_are_told_in_one_line(raw, tmp_path, windows, told):
+    """None, one alone, the test itself, one before the first day, and the first days themselves."""
+    with pytest.raises(InputError, match=f"{told}$") as error:
         run(replace(MEDIAN, windows=windows), raw, tmp_path / "work", 0)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and not list(tmp_path.rglob("*.npy"))
 
 
 # Alarm and pictures
@@ -327,8 +371,6 @@ def test_the_alarms_features_know_no_target_of_their_own_window(raw):
 
 @pytest.mark.slow
 def test_pictures_are_drawn(raw, finished, tmp_path):
-    if not hasattr(pipeline, "draw"):
-        pytest.skip("nothing is drawn yet")
     pipeline.draw(finished[1], raw, tmp_path)
     drawn = list(tmp_path.iterdir())
     assert drawn and all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)

@@ -8,20 +8,15 @@ from common.checks import InputError
 from common.data.tables import check_files
 from competitions.rossmann_store_sales import sample
 from competitions.rossmann_store_sales.competition import FILES, TEST, TRAIN
-from competitions.rossmann_store_sales.days import (
-    load_days,
-    load_states,
-    load_stores,
-    load_trends,
-    load_weather,
-)
+from competitions.rossmann_store_sales.days import load_days, load_stores
+from competitions.rossmann_store_sales.forum import load_states, load_trends, load_weather
 from competitions.rossmann_store_sales.sample import (
     FORGOTTEN_STORE,
     LONELY_STORE,
     REFURBISHED_STORE,
     write_sample,
 )
-from competitions.rossmann_store_sales.split import write_split
+from competitions.rossmann_store_sales.split import LAST_TEST_DAY, write_split
 
 TEXT = {"StateHoliday": "str"}
 
@@ -31,6 +26,11 @@ def raw(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample")
     write_sample(folder, 0)
     return folder
+
+
+@pytest.fixture(scope="module")
+def states(raw):
+    return load_states(raw, load_stores(raw).index)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +78,10 @@ def test_stores_are_closed_on_sundays_and_holidays_and_sell_nothing_then(raw):
     assert share.median() == pytest.approx(8, abs=0.1)
 
 
-def test_holidays_are_germanys_by_state(raw):
+def test_holidays_are_germanys_by_state(raw, states):
     """Store 1 is in BY, store 2 in HB, which does not keep All Saints' Day and Corpus Christi."""
     days, _ = load_days(raw)
-    assert load_states(raw)[[1, 2]].tolist() == ["BY", "HB"]
+    assert states[[1, 2]].tolist() == ["BY", "HB"]
     catholic = {"2013-11-01": "a", "2014-06-19": "a", "2014-11-01": "a", "2015-06-04": "a"}
     christmas = ("2013-12-25", "2013-12-26", "2014-12-25", "2014-12-26")
     easter = ("2014-04-18", "2014-04-21", "2015-04-03", "2015-04-06")
@@ -120,16 +120,17 @@ def test_odd_stores_are_there(raw):
     assert stores["Promo2"].sum() == 6 and stores["competition_since"].isna().any()
 
 
-def test_the_forums_files_reach_over_all_days(raw):
+def test_the_forums_files_reach_over_all_days(raw, states, caplog):
     days, _ = load_days(raw)
+    caplog.clear()
     first, last = days["Date"].min(), days["Date"].max()
-    weather = load_weather(raw).groupby("State")["Date"].agg(["min", "max", "size"])
+    weather = load_weather(raw, states, last).groupby("State")["Date"].agg(["min", "max", "size"])
     assert weather.index.tolist() == ["BY", "HB", "NW"]
     assert (weather == [first, last, 642]).all(axis=None)
-    states, country = load_trends(raw)
-    weeks = states.groupby("State")["Week"].agg(["min", "max"])
+    trends = load_trends(raw, states, last)
+    weeks = trends.groupby("State")["Week"].agg(["min", "max"])
     assert (weeks["min"] <= first).all() and (weeks["max"] > last - pd.Timedelta(days=7)).all()
-    assert states.groupby("State")["Trend"].max().eq(100).all() and country.max() == 100
+    assert trends.groupby("State")["Trend"].max().eq(100).all() and not caplog.messages
 
 
 def test_sales_depend_on_all_they_should(raw, days):
@@ -154,10 +155,11 @@ def test_sales_depend_on_all_they_should(raw, days):
     assert months.std() > 0.05 and left.std() < 0.25
 
 
-def test_rain_keeps_people_away(raw, days):
+def test_rain_keeps_people_away(raw, states, days):
     """By 0.03; days beside each other tell it, to within some 0.002."""
-    weather = load_weather(raw).assign(is_wet=lambda frame: frame["Precipitationmm"] > 0)
-    placed = days.assign(State=days["Store"].map(load_states(raw)))
+    weather = load_weather(raw, states, LAST_TEST_DAY)
+    weather["is_wet"] = weather["Precipitationmm"] > 0
+    placed = days.assign(State=days["Store"].map(states))
     placed = placed.merge(weather, on=["State", "Date"])
     levels = placed.groupby(["Store", "weekday", "Promo", placed["Date"].dt.strftime("%Y-%m")])
     left = placed["log"] - levels["log"].transform("mean")
@@ -165,12 +167,12 @@ def test_rain_keeps_people_away(raw, days):
     assert (left * wetter).sum() / (wetter**2).sum() == pytest.approx(-0.03, abs=0.01)
 
 
-def test_trends_move_with_sales(raw, days):
+def test_trends_move_with_sales(raw, states, days):
     """Store by store, 92 weeks: those of the state's own trend."""
-    trends, _ = load_trends(raw)
+    trends = load_trends(raw, states, LAST_TEST_DAY)
     week = days["Date"] - pd.to_timedelta((days["weekday"] + 1) % 7, unit="D")
     weekly = days.assign(Week=week)[days["Promo"] == 0].groupby(["Store", "Week"])["log"].mean()
-    weekly = weekly.reset_index().assign(State=lambda frame: frame["Store"].map(load_states(raw)))
+    weekly = weekly.reset_index().assign(State=lambda frame: frame["Store"].map(states))
     joined = weekly.merge(trends, on=["State", "Week"])
     found = [part["log"].corr(part["Trend"]) for _, part in joined.groupby("Store")]
     assert np.mean(found) > 0.15
@@ -264,7 +266,7 @@ def test_a_holdout_keeps_the_lines_before_it_as_they_are(kaggle, tmp_path):
     assert (folder / "store.csv").read_bytes() == (kaggle / "store.csv").read_bytes()
 
 
-def test_a_holdout_takes_the_forums_files_along(raw, kaggle, tmp_path):
+def test_a_holdout_takes_the_forums_files_along(raw, states, kaggle, tmp_path):
     names = [
         path.relative_to(raw).as_posix()
         for file in FILES
@@ -278,11 +280,11 @@ def test_a_holdout_takes_the_forums_files_along(raw, kaggle, tmp_path):
     folder, _ = split(kaggle, tmp_path)
     copied = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     needed = {file.path for file in FILES if not file.optional}
-    assert copied == {*names, *needed} and len(names) == 1 + 3 + 4
+    assert copied == {*names, *needed} and len(names) == 1 + 3 + 3
     assert all((folder / name).read_bytes() == (raw / name).read_bytes() for name in names)
     days, is_test = load_days(folder)
     assert is_test.sum() == 336 and days["Store"].nunique() == 12
-    assert len(load_weather(folder)) == 3 * 642
+    assert len(load_weather(folder, states, LAST_TEST_DAY)) == 3 * 642
 
 
 def test_a_holdout_needs_no_forum(kaggle, tmp_path):

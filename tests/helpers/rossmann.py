@@ -1,5 +1,6 @@
-"""Tiny tables in Rossmann's form, to be altered before they are written."""
+"""Tiny tables in Rossmann's form, to be altered before they are written, or in their files."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from competitions.rossmann_store_sales.competition import STORES, TEST, TRAIN
-from competitions.rossmann_store_sales.features import StoreDays, load_store_days
 from competitions.rossmann_store_sales.split import write_submission
+from competitions.rossmann_store_sales.store_days import StoreDays, load_store_days
 
+Change = Callable[[pd.DataFrame], pd.DataFrame | None]  # None: changed in place
 OUTSIDE_TEST = 3  # every third store is in train only, as some of Kaggle's are
 
 
@@ -89,3 +91,33 @@ def _make_stores(number: np.ndarray) -> pd.DataFrame:
             "PromoInterval": pd.Series("Feb,May,Aug,Nov", number).where(is_even).to_numpy(),
         }
     )
+
+
+def load_text(path: Path, separator: str = ",") -> pd.DataFrame:
+    """Read a file's fields as the text that they are."""
+    return pd.read_csv(path, dtype="str", keep_default_na=False, sep=separator)
+
+
+def rewrite(path: Path, change: Change, separator: str = ",") -> None:
+    """Change a file's text fields, given as a frame."""
+    table = load_text(path, separator)
+    changed = change(table)
+    (table if changed is None else changed).to_csv(path, index=False, sep=separator)
+
+
+def set_field(line: int, column: str, value: str) -> Change:
+    """Put a value into a line of the file, counted as an editor does."""
+
+    def change(table: pd.DataFrame) -> None:
+        table.loc[line - 2, column] = value
+
+    return change
+
+
+def repeat(line: int) -> Change:
+    """Write a line of the file twice."""
+    return lambda table: pd.concat([table, table.iloc[[line - 2]]])
+
+
+def drop_store(number: str) -> Change:
+    return lambda table: table[table["Store"] != number]

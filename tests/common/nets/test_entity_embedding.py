@@ -7,6 +7,7 @@ from scipy.special import erf
 from common.nets.entity_embedding import (
     build_entity_embedding,
     choose_embedding_dims,
+    fill_unseen,
     make_embedding_tables,
 )
 from common.nets.piecewise_linear import PiecewiseLinearEmbedding
@@ -34,10 +35,16 @@ def shake(model, seed=0):
     model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
 
 
-def predict_by_loop(weights, inputs):
-    """One row at a time: look up, lay side by side, and go through the layers; gelu(x) = x Phi(x).
+ACTIVATIONS = {
+    "gelu": lambda x: x * (1 + erf(x / np.sqrt(2))) / 2,
+    "relu": lambda x: x.clip(0),
+}
 
-    TensorFlow takes the root of 2 in float32 even here, so only seven digits agree.
+
+def predict_by_loop(weights, inputs, activation):
+    """One row at a time: look up, lay side by side, and go through the layers.
+
+    TensorFlow takes gelu's root of 2 in float32 even here, so only seven digits agree.
     """
     tables, dense = weights[: len(N_CODES)], weights[len(N_CODES) :]
     outputs = []
@@ -45,8 +52,7 @@ def predict_by_loop(weights, inputs):
         x = [value for table, code in zip(tables, codes, strict=True) for value in table[code]]
         x = np.array([*x, *numbers])
         for kernel, bias in zip(dense[:-2:2], dense[1:-2:2], strict=True):
-            x = x @ kernel + bias
-            x = x * (1 + erf(x / np.sqrt(2))) / 2
+            x = ACTIVATIONS[activation](x @ kernel + bias)
         outputs.append((x @ dense[-2] + dense[-1]).item())
     return np.array(outputs)
 
@@ -59,16 +65,16 @@ def test_dims_by_hand():
     assert choose_embedding_dims(25, largest=5) == 5
 
 
-def test_the_net_equals_a_loop_over_rows_and_its_graph(float64):
-    model, inputs = build(), make_inputs(16)
+@pytest.mark.parametrize("options", [{}, {"activation": "relu"}])
+def test_the_net_equals_a_loop_over_rows_and_its_graph(float64, options):
+    model, inputs = build(**options), make_inputs(16)
     shake(model)
 
     eager = model(inputs).numpy()
 
     assert eager.dtype == np.float64
-    np.testing.assert_allclose(
-        eager, predict_by_loop(model.get_weights(), inputs), rtol=0, atol=1e-7
-    )
+    wanted = predict_by_loop(model.get_weights(), inputs, options.get("activation", "gelu"))
+    np.testing.assert_allclose(eager, wanted, rtol=0, atol=1e-7)
     np.testing.assert_allclose(tf.function(model)(inputs), eager, rtol=0, atol=1e-12)
 
 
@@ -153,6 +159,57 @@ def test_tables_are_those_that_rows_are_looked_up_in():
 
     assert moved.any()
     np.testing.assert_array_equal(moved, inputs["codes"][:, 1] == 5)
+
+
+def fill_by_hand(**options):
+    """Fill tables of 3 x 2 and 7 x 1 with rising numbers, and give these and those after it."""
+    model = build(dims=(2, 1))
+    before = [np.array([[9, 9], [1, 2], [3, 6]], "f4"), np.arange(7, dtype="f4")[:, None]]
+    model.set_weights([*before, *model.get_weights()[2:]])
+    rest = model.get_weights()[2:]
+    fill_unseen(model, **options)
+    for was, weight in zip(rest, model.get_weights()[2:], strict=True):
+        np.testing.assert_array_equal(weight, was)
+    return before, model.get_weights()[:2]
+
+
+def test_the_unseen_is_the_mean_of_the_others_by_hand():
+    """(1, 2) and (3, 6) have the mean (2, 4), and 1 to 6 that of 3.5; no other row moves."""
+    before, after = fill_by_hand()
+
+    assert after[0][0].tolist() == [2, 4] and after[1][0].tolist() == [3.5]
+    for was, table in zip(before, after, strict=True):
+        np.testing.assert_array_equal(table[1:], was[1:])
+
+
+def test_a_column_whose_fit_rows_have_code_0_keeps_what_they_taught_it():
+    before, after = fill_by_hand(codes=np.array([[1, 2], [2, 0], [1, 6]], np.int32))
+
+    assert after[0][0].tolist() == [2, 4]
+    np.testing.assert_array_equal(after[1], before[1])
+
+
+def test_a_new_level_is_predicted_alike_whatever_its_row_began_with():
+    model, other, inputs = build(dims=(2, 5)), build(dims=(2, 5)), make_inputs(6)
+    inputs["codes"][:, 1] = 0
+    shake(model)
+    weights = model.get_weights()
+    weights[1][0] += 3.0
+    other.set_weights(weights)
+    assert np.abs(model(inputs) - other(inputs)).max() > 0.1
+
+    fill_unseen(model)
+    fill_unseen(other)
+
+    np.testing.assert_array_equal(model(inputs), other(inputs))
+
+
+def test_a_table_of_one_row_stays_as_it_is():
+    model = build_entity_embedding((1, 3), 2, hidden=(4,))
+    before = make_embedding_tables(model)[0]
+    fill_unseen(model)
+
+    np.testing.assert_array_equal(make_embedding_tables(model)[0], before)
 
 
 def test_a_row_is_predicted_alike_whatever_stands_beside_it():

@@ -244,7 +244,7 @@ def test_held_rows_are_judged_by_the_mean_of_members_by_hand():
     assert best in (10, 11, 12)
 
 
-@pytest.mark.parametrize("ema_momentum", [None, 0.9])
+@pytest.mark.parametrize("ema_momentum", [None, 0.4])
 def test_the_best_epoch_is_that_of_a_net_that_is_trained_for_so_long(ema_momentum):
     """The held rows' targets are what a net predicts that was trained for three epochs."""
     options = {"schedule": "constant", "ema_momentum": ema_momentum, "batch_size": 4}
@@ -303,6 +303,21 @@ def test_errors_name_what_was_wanted():
         predict_net(build_linear(), {"x": x[:0]})
 
 
+def test_an_average_must_forget_where_it_began():
+    """0.63 ** 10 = 0.00985, and 0.64 ** 10 = 0.01153; 8 rows in batches of 4 are 20 steps in 10
+    epochs: 0.8 ** 20 = 0.01153.
+    """
+    fit_linear(ema_momentum=0.63)
+    for momentum, settings, told in (
+        (0.64, {}, r"0\.64 \*\* 10 = 0\.012"),
+        (0.8, {"batch_size": 4}, r"0\.8 \*\* 20 = 0\.012"),
+        (1.0, {}, r"1\.0 \*\* 10 = 1"),
+    ):
+        wanted = rf"ema_momentum \*\* steps must be <= 0\.01, received {told}"
+        with pytest.raises(ValueError, match=wanted):
+            fit_linear(ema_momentum=momentum, **settings)
+
+
 def test_epochs_must_be_positive():
     with pytest.raises(ValueError, match="epochs must be > 0, received 0"):
         fit_linear(epochs=0)
@@ -332,6 +347,18 @@ def test_equal_seeds_give_bit_equal_nets_and_either_other_seed_another():
     assert fit_small_net(of_weights=3, of_order=5).tobytes() == one.tobytes()
     assert np.abs(fit_small_net(of_weights=3, of_order=6) - one).max() > 1e-4
     assert np.abs(fit_small_net(of_weights=4, of_order=5) - one).max() > 1e-4
+
+
+def test_16_steps_between_returns_to_python_give_the_same_net(monkeypatch):
+    """18 batches in each of 2 epochs: one return after 16, and one after the 2 that are left."""
+    options = {"n_rows": 36, "batch_size": 2, "epochs": 2, "ema_momentum": 0.5}
+    one, *_ = fit_linear(**options)
+    monkeypatch.setattr(fit, "_FEW_STEPS", 0)
+    many, *_ = fit_linear(**options)
+
+    assert (one.steps_per_execution, many.steps_per_execution) == (1, 16)
+    assert int(one.optimizer.iterations) == int(many.optimizer.iterations) == 36
+    np.testing.assert_allclose(one.get_weights()[0], many.get_weights()[0], rtol=1e-6)
 
 
 def test_a_net_is_compiled_without_xla_where_there_is_no_gpu():
