@@ -172,7 +172,8 @@ VARIANTS = {
     "embedding_ple": replace(NET, n_bins=16),
     "tabm_300": TABM,
     "tabm_ple": replace(TABM, n_bins=16),
-    "tabm_stopped": replace(TABM, stop=True),
+    "tabm_no_schedule": replace(TABM, schedule="constant"),
+    "tabm_stopped": replace(TABM, schedule="constant", stop=True),
 }
 PARENT = {
     "linear": "median",
@@ -209,7 +210,8 @@ PARENT = {
     "embedding_ple": "embedding_300",
     "tabm_300": "embedding_300",
     "tabm_ple": "tabm_300",
-    "tabm_stopped": "tabm_300",
+    "tabm_no_schedule": "tabm_300",
+    "tabm_stopped": "tabm_no_schedule",
 }
 DEFAULT = "blend"
 DIAGNOSTICS = ("xgboost_target_means",)

@@ -98,7 +98,7 @@ def fit_embedding(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: 
     from competitions.rossmann_store_sales.nets import fit_nets
 
     learnt = Learnt.of(known, config, fit_rows)
-    last = known.grid.day[learnt.rows] >= known.grid.day[fit_rows].max() - known.horizon_days
+    last = known.grid.day[learnt.rows] > known.grid.day[fit_rows].max() - known.horizon_days
     nets = fit_nets(learnt.features, learnt.target, config, seed, is_last=last)
     return learnt.finish(nets.predict, nets.n_parameters)
 

@@ -217,8 +217,8 @@ def _write_forum(
         table.to_csv(raw / "weather" / f"{state}.csv", index=False, sep=";", na_rep="NA")
     sundays = DAYS - pd.to_timedelta((DAYS.day_of_week + 1) % 7, unit="D")
     weekly = moods.groupby(sundays).mean()
-    trends = {f"_{TREND_FILES[state]}": weekly[state] for state in STATES}
-    for name, mood in {"": weekly.mean(axis=1), **trends}.items():
+    for state in STATES:
+        mood = weekly[state]
         searched = 70 * np.exp(2 * mood + rng.normal(0, 0.05, len(mood)))
         first = pd.DatetimeIndex(mood.index)
         last = first + pd.Timedelta(days=6)
@@ -228,7 +228,7 @@ def _write_forum(
                 "Okt. 2013 - Aug. 2015": (100 * searched / searched.max()).round().astype(int),
             }
         )
-        table.to_csv(raw / "googletrend" / f"Rossmann_DE{name}.csv", index=False)
+        table.to_csv(raw / "googletrend" / f"Rossmann_DE_{TREND_FILES[state]}.csv", index=False)
 
 
 def _walk(n: int, step: float, rng: np.random.Generator, *, pull: float = 0.02) -> np.ndarray:

@@ -431,9 +431,9 @@ def test_every_net_has_its_own_seed_and_an_output_range_holds(small):
     shapes = {name: rows.shape for name, rows in tables.items()}
     assert shapes == {"store": (3, 7), "weekday": (4, 6)}
     for net in fitted.models:  # what was not seen is an average one
-        for rows in make_embedding_tables(net):
-            np.testing.assert_allclose(rows[0], rows[1:].mean(axis=0), atol=1e-7)
-            assert np.ptp(rows[1:], axis=0).max() > 1e-3
+        for vectors in make_embedding_tables(net).values():
+            np.testing.assert_allclose(vectors[0], vectors[1:].mean(axis=0), atol=1e-7)
+            assert np.ptp(vectors[1:], axis=0).max() > 1e-3
     for net in fitted.models:
         net.set_weights([100 * weights for weights in net.get_weights()])
     predicted = fitted.predict(many)
