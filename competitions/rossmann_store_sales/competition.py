@@ -222,5 +222,15 @@ TINY = {
     "n_nets": 1,
     "hidden": (16,),
     # A net's first step takes seconds, the more so the more categories there are.
-    "without": ("week", "day_of_month", "promo", "promo2", "store_type", "assortment"),
+    "without": (
+        "trend",
+        "week",
+        "day_of_month",
+        "promo",
+        "promo2",
+        "holiday",
+        "store_type",
+        "assortment",
+        "state",
+    ),
 }
