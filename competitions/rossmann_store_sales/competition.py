@@ -221,6 +221,7 @@ TINY = {
     "epochs": 1,
     "n_nets": 1,
     "hidden": (16,),
+    "ema_momentum": 0.0,  # three steps are too few to average
     # A net's first step takes seconds, the more so the more categories there are.
     "without": (
         "trend",
