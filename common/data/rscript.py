@@ -12,6 +12,8 @@ import pandas as pd
 from common.checks import InputError
 from common.data.tables import load_table
 
+HOW_TO_GET_R = "Debian: apt-get install r-base-core r-cran-ranger r-cran-data.table"
+
 
 def run_rscript(
     script: Path, tables: Mapping[str, pd.DataFrame], *, arguments: tuple[str, ...] = ()
@@ -33,8 +35,7 @@ def run_rscript(
     program = shutil.which("Rscript")
     if program is None:
         raise InputError(
-            f"{script.name} needs Rscript, which is not on this machine: install R "
-            "(Debian: apt-get install r-base-core r-cran-ranger r-cran-data.table)"
+            f"{script.name} needs Rscript, which is not on this machine: install R ({HOW_TO_GET_R})"
         )
     with tempfile.TemporaryDirectory() as folder:
         for name, table in tables.items():

@@ -1,7 +1,7 @@
 """Store-days -> features: calendar, events, the store, and what its past sales say.
 
 The law: a row's features look at sales and customers from before its forecast's origin only. What
-Kaggle gives for test days (open, promo, holidays) is known ahead and may be looked at both ways.
+Kaggle gives for test days (open, promo, holidays) is known ahead, to the end of the forecast.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def make_features(known: StoreDays, *, fit_rows: np.ndarray, rows: np.ndarray) -
 
     Returns:
         (m, D) float32. NaN where a store has no past. `mean_all` is the log of what a day of this
-        weekday and promo sold on average in the store: what all models start from.
+        weekday and promo sold on average in the store: what most models start from.
     """
     # Origins lie whole horizons before the test, also where the day before one was a holiday.
     horizon = known.horizon_days
@@ -191,11 +191,10 @@ def _make_past(
 ) -> dict[str, np.ndarray]:
     """Make what the sales of the fit rows say of the days of `rows`."""
     known = days.known
-    seen = fit_rows[known.grid.day[fit_rows] < days.shape[1]]
-    grid = DailyGrid(known.grid.series[seen], known.grid.day[seen], *days.shape)
+    grid = DailyGrid(known.grid.series[fit_rows], known.grid.day[fit_rows], *days.shape)
 
     def spread_log(column: str) -> np.ndarray:
-        spread = grid.spread(known.days[column].to_numpy()[seen])
+        spread = grid.spread(known.days[column].to_numpy()[fit_rows])
         return np.log(spread, where=spread > 0, out=np.full(days.shape, np.nan, np.float32))
 
     wanted = np.isin(np.arange(days.shape[1]), known.grid.day[rows])

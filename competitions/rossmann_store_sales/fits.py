@@ -84,10 +84,10 @@ def fit_trees(
 ) -> Fitted:
     """Fit boosted trees with a fixed number of rounds, so that no held-out row stops them."""
     learnt = Learnt.of(known, config, fit_rows, months=months)
-    features: pd.DataFrame = learnt.features
-    add: Callable[[pd.DataFrame], pd.DataFrame] = pd.DataFrame
-    if config.target_means:
-        features, add = _add_target_means(known, learnt)
+    if not config.target_means:
+        fitted = _boost(library, config, learnt.features, learnt.target, seed)
+        return learnt.finish(fitted.predict, fitted.n_parameters)
+    features, add = _add_target_means(known, learnt)
     fitted = _boost(library, config, features, learnt.target, seed)
     return learnt.finish(lambda rows: fitted.predict(add(rows)), fitted.n_parameters)
 
@@ -181,7 +181,7 @@ def _fit_with(
 
 
 def _add_target_means(
-    known: StoreDays, learnt: "Learnt"
+    known: StoreDays, learnt: Learnt
 ) -> tuple[pd.DataFrame, Callable[[pd.DataFrame], pd.DataFrame]]:
     """Add the target's mean in the store's month, for fit rows out of their own forecast.
 

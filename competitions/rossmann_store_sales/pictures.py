@@ -51,7 +51,7 @@ def draw_gains(known: StoreDays, config: Config, path: Path) -> None:
 
 
 def draw_vectors(known: StoreDays, config: Config, path: Path) -> None:
-    """Draw the learnt vectors of states, weekdays and months, and stores by how much they sell."""
+    """Draw the learnt vectors of states, weekdays and months, and of stores by their type."""
     tables = fit_vectors(known, config, np.flatnonzero(~known.is_test), derive(0, "vectors"))
     names = [name for name in ("state", "weekday", "month", "store") if name in tables]
     figure = Figure(figsize=(12, 11), layout="constrained")

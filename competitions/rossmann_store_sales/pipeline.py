@@ -22,7 +22,7 @@ from competitions.rossmann_store_sales.competition import METRIC, Config
 from competitions.rossmann_store_sales.features import make_features
 from competitions.rossmann_store_sales.fits import FITS
 from competitions.rossmann_store_sales.history import YEAR
-from competitions.rossmann_store_sales.learnt import choose_stores, is_learnt_from
+from competitions.rossmann_store_sales.learnt import is_learnt_from
 from competitions.rossmann_store_sales.store_days import StoreDays, load_store_days
 
 
@@ -184,8 +184,7 @@ def make_folds(config: Config, known: StoreDays) -> list[Fold]:
     """
     horizon = known.horizon_days
     window = (known.n_train_days - 1 - known.grid.day) // horizon + 1
-    can_hold = known.days["Sales"].to_numpy() > 0
-    can_hold &= np.isin(known.grid.series, choose_stores(known, config.n_stores))
+    can_hold = is_learnt_from(known, config) & np.isin(known.grid.series, known.asked)
     held = np.unique(window[can_hold & (window < window.max())])
     year_ago = -(-YEAR // horizon)
     windows = {*config.windows, *((year_ago - 1, year_ago) if config.year_ago else ())}

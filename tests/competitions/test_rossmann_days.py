@@ -4,7 +4,6 @@ import csv
 import datetime
 import logging
 import random
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -18,23 +17,8 @@ from competitions.rossmann_store_sales.days import (
     load_days,
     load_stores,
 )
-from competitions.rossmann_store_sales.sample import FORGOTTEN_STORE, write_sample
+from competitions.rossmann_store_sales.sample import FORGOTTEN_STORE
 from tests.helpers.rossmann import drop_store, load_text, repeat, rewrite, set_field
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """Made-up files; nobody changes them."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, 0)
-    return folder
-
-
-@pytest.fixture
-def raw(whole, tmp_path):
-    """A copy to damage."""
-    return shutil.copytree(whole, tmp_path / "raw")
-
 
 # Days
 

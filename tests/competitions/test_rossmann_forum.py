@@ -15,27 +15,12 @@ from competitions.rossmann_store_sales.forum import (
     load_trends,
     load_weather,
 )
-from competitions.rossmann_store_sales.sample import write_sample
 from tests.helpers.rossmann import drop_store, load_text, repeat, rewrite, set_field
 
 STORES = pd.RangeIndex(1, 13)
 STATES = pd.Series(["BY", "HB", "NW"] * 4, STORES)
 LAST = pd.Timestamp("2015-07-31")  # of the made-up days
 EARLY = pd.Timestamp("2015-01-01")  # no file ends before
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """Made-up files; nobody changes them."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, 0)
-    return folder
-
-
-@pytest.fixture
-def raw(whole, tmp_path):
-    """A copy to damage."""
-    return shutil.copytree(whole, tmp_path / "raw")
 
 
 def test_without_the_forum_there_is_nothing(raw):

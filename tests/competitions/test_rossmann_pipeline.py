@@ -25,7 +25,6 @@ from competitions.rossmann_store_sales.pipeline import (
     make_leak_check,
     run,
 )
-from competitions.rossmann_store_sales.sample import write_sample
 from competitions.rossmann_store_sales.store_days import load_store_days
 from tests.helpers.rossmann import make_tables
 
@@ -33,11 +32,9 @@ MEDIAN = Config(models=("median",), windows=(1, 2), year_ago=False, factor="none
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory):
+def raw(whole):
     """Made-up files, with the forum's; some rows of store 4 do not say `Open`."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, 0)
-    return folder
+    return whole
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,8 @@ TEXT = {"StateHoliday": "str"}
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, 0)
-    return folder
+def raw(whole):
+    return whole
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,8 @@ import math
 import pytest
 
 from common.data.paths import Home
-from pipelines import bench as benchmark
 from pipelines.bench import make_cells
-from tests.helpers.benches import FAMILY, SWAPPED, Runs, cauchy_p, compare, make_toys, put_family
-
-
-@pytest.fixture
-def runs(monkeypatch) -> Runs:
-    runs = Runs()
-    monkeypatch.setattr(benchmark, "_run_child", runs.run_child)
-    return runs
+from tests.helpers.benches import FAMILY, SWAPPED, cauchy_p, compare, make_toys, put_family
 
 
 @pytest.fixture

@@ -18,20 +18,12 @@ from pipelines.run import Request
 from tests.helpers.benches import (
     FAMILY,
     NAME,
-    Runs,
     compare,
     put_family,
 )
 from tests.helpers.homes import QUIET, load_told, make_console, make_home, rewrite
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def runs(monkeypatch) -> Runs:
-    runs = Runs()
-    monkeypatch.setattr(benchmark, "_run_child", runs.run_child)
-    return runs
 
 
 @pytest.fixture

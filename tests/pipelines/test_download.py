@@ -24,16 +24,6 @@ from tests.helpers.toys import (
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
-
-
-@pytest.fixture
-def raw(home: Home) -> Path:
-    return home.raw("toy_demand", "kaggle")
-
-
-@pytest.fixture
 def stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stand]:
     with serve(monkeypatch, tmp_path) as stand:
         stand.files["toy-demand"] = {

@@ -24,16 +24,6 @@ from tests.helpers.toys import (
 )
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
-
-
-@pytest.fixture
-def raw(home: Home) -> Path:
-    return home.raw("toy_demand", "kaggle")
-
-
 def test_import_takes_a_zip_then_adds_optional_files(home: Home, raw: Path, tmp_path: Path) -> None:
     fetch.import_(make_toy(), home, make_console(), write_zip(tmp_path / "toy.zip", NEEDED))
     (tmp_path / "more" / "weather").mkdir(parents=True)

@@ -1,0 +1,19 @@
+import shutil
+
+import pytest
+
+from competitions.rossmann_store_sales.sample import write_sample
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """Rossmann's made-up files, with the forum's; nobody changes them."""
+    folder = tmp_path_factory.mktemp("rossmann")
+    write_sample(folder, 0)
+    return folder
+
+
+@pytest.fixture
+def raw(whole, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(whole, tmp_path / "raw")
