@@ -11,7 +11,8 @@ import pandas as pd
 from rich.console import Console
 
 from common.checks import InputError
-from common.data.folds import load_code_digest, load_versions
+from common.data.code import load_code_digest
+from common.data.folds import load_versions
 from common.data.paths import Home
 from common.data.sources import compute_sha256, load_digests
 from pipelines.catalog import load_competition

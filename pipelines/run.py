@@ -22,7 +22,8 @@ from rich.console import Console
 
 from common.checks import InputError
 from common.contract import Outcome
-from common.data.folds import load_code_digest, load_versions
+from common.data.code import load_code_digest
+from common.data.folds import load_versions
 from common.data.paths import KINDS, Home, written_whole
 from common.data.sources import compute_sha256, join_digests, load_digests, load_source
 from common.data.submissions import check_submission, pick_values

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from common.checks import InputError
+from common.data.code import load_code_digest
 from common.data.paths import written_whole
 from common.data.sources import join_digests, load_digests
 
@@ -37,25 +38,6 @@ log = logging.getLogger(__name__)
 def load_versions() -> dict[str, str]:
     """Read the versions of Python and of the packages that figures depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-
-
-def load_code_digest(competition: Path) -> str:
-    """Hash the source that a competition's figures depend on: its own folder and `common`.
-
-    Args:
-        competition: the competition's folder.
-
-    Returns:
-        sha256 in hexadecimal; documents, tests and the front door do not count.
-    """
-    common = Path(__file__).resolve().parents[1]
-    digests = {}
-    for folder in (competition.resolve(), common):
-        for path in folder.rglob("*"):
-            if path.suffix in (".py", ".R"):
-                name = path.relative_to(folder.parent).as_posix()
-                digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return join_digests(digests)
 
 
 class FoldStore:

@@ -1,6 +1,7 @@
 """Piecewise-linear embeddings of numbers: a curve through bins for every column, learnt."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -59,6 +60,9 @@ class PiecewiseLinearEmbedding(layers.Layer):  # type: ignore[misc]
         edges: rising edges of each column's bins, as `learn_bins` gives them, 2 or more a column.
         dims: of a number's vector.
         activation: None for PLE-L, "relu" for PLE-LR.
+        linear: let every column begin as a straight line, the number times a vector, to which the
+            curve, at first zero everywhere, is added. Without it a net must first learn from
+            scratch what a plain number tells it at once.
 
     Input shape: (B, D).
 
@@ -72,7 +76,8 @@ class PiecewiseLinearEmbedding(layers.Layer):  # type: ignore[misc]
         of zero, whose weights have no effect.
 
     Source: Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-        Learning", 2022, equation 1 and table 2; weights begin as in the authors' package.
+        Learning", 2022, equation 1 and table 2; weights begin as in the authors' package, whose
+        version B is `linear` and the one that they use in TabM.
     """
 
     def __init__(
@@ -81,13 +86,14 @@ class PiecewiseLinearEmbedding(layers.Layer):  # type: ignore[misc]
         *,
         dims: int,
         activation: str | None = None,
+        linear: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         check_positive("number of columns with edges", len(edges))
         check_positive("dims", dims)
         self.edges = [np.asarray(column, dtype=float).tolist() for column in edges]
-        self.dims = dims
+        self.dims, self.linear = dims, linear
         self.activation = keras.activations.get(activation)
         # Bins that only fill up have an inverse width of 0, and so a code of 0.
         self._n_bins = max(len(column) for column in self.edges) - 1
@@ -104,20 +110,21 @@ class PiecewiseLinearEmbedding(layers.Layer):  # type: ignore[misc]
             self._highest[row, 0, len(widths) - 1] = np.inf
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights: (D, T, dims) and (D, dims)."""
+        """Make the weights: (D, T, dims), (D, dims) and, for straight lines, (D, dims)."""
         n_columns = len(self.edges)
         if input_shape[-1] != n_columns:
             raise ValueError(f"edges are of {n_columns} columns, received {input_shape[-1]}")
-        limit = self._n_bins**-0.5
-        uniform = keras.initializers.RandomUniform(-limit, limit)
+        limit = (self.dims if self.linear else self._n_bins) ** -0.5
+        uniform = partial(keras.initializers.RandomUniform, -limit, limit)
         self.kernel = self.add_weight(
-            shape=(n_columns, self._n_bins, self.dims), initializer=uniform, name="kernel"
+            shape=(n_columns, self._n_bins, self.dims),
+            initializer="zeros" if self.linear else uniform(),
+            name="kernel",
         )
-        self.bias = self.add_weight(
-            shape=(n_columns, self.dims),
-            initializer=keras.initializers.RandomUniform(-limit, limit),
-            name="bias",
-        )
+        shape = (n_columns, self.dims)
+        self.bias = self.add_weight(shape=shape, initializer=uniform(), name="bias")
+        if self.linear:
+            self.slope = self.add_weight(shape=shape, initializer=uniform(), name="slope")
 
     def call(self, numbers: Any) -> Any:
         """Embed (B, D) numbers as (B, D, dims)."""
@@ -129,6 +136,8 @@ class PiecewiseLinearEmbedding(layers.Layer):  # type: ignore[misc]
         x = ops.expand_dims(ops.transpose(numbers), -1)  # (D, B, 1)
         code = ops.minimum(ops.maximum((x - left) * inverse, lowest), highest)  # (D, B, T)
         vectors = ops.transpose(ops.matmul(code, self.kernel), (1, 0, 2))  # (B, D, dims)
+        if self.linear:
+            vectors = vectors + ops.expand_dims(numbers, -1) * self.slope
         return self.activation(vectors + self.bias)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -139,4 +148,4 @@ class PiecewiseLinearEmbedding(layers.Layer):  # type: ignore[misc]
         """Tell the arguments, for saving."""
         activation = keras.activations.serialize(self.activation)
         own = {"edges": self.edges, "dims": self.dims, "activation": activation}
-        return super().get_config() | own
+        return super().get_config() | own | {"linear": self.linear}

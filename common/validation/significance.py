@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from common.checks import check_positive
+from common.checks import check_positive, check_shape
 from common.contract import Metric, OutOfFold
 from common.validation.intervals import Groups, expanded_tail
 
@@ -133,3 +133,62 @@ def _by_id(oof: OutOfFold) -> OutOfFold:
         target=oof.target[order],
         prediction=oof.prediction[order],
     )
+
+
+class Correlation(NamedTuple):
+    """A correlation, and the one-sided p of there being none."""
+
+    value: float
+    p: float
+
+
+def mantel(a: np.ndarray, b: np.ndarray, *, seed: int, n_permutations: int = 9999) -> Correlation:
+    """Tell whether things that are close by one measure are close by another.
+
+    Distances that share a thing are not independent, so the things of one matrix are permuted.
+
+    Args:
+        a: (n, n) symmetric distances between n >= 3 things.
+        b: (n, n) others between the same things.
+        seed: draws the permutations.
+        n_permutations: >= 1.
+
+    Returns:
+        Pearson's correlation of the distances, each pair taken once, and the share of permutations,
+        the given order among them, that correlate as much or more.
+
+    Raises:
+        ValueError: a matrix is not (n, n) with n >= 3, they differ in n, one is not symmetric, or
+            all distances of one are equal.
+
+    Cost: O(n_permutations n^2).
+
+    Source: Mantel, "The Detection of Disease Clustering and a Generalized Regression Approach",
+        1967.
+    """
+    check_positive("n_permutations", n_permutations)
+    n = len(a)
+    for name, distances in (("a", a), ("b", b)):
+        check_shape(name, distances, (n, n))
+        if n < 3 or not np.array_equal(distances, distances.T):
+            raise ValueError(f"{name} must be symmetric distances of 3 things or more")
+    pairs = np.triu_indices(n, 1)
+    first, second = (_standardise(d[pairs]) for d in (a, b))
+    if not (first.any() and second.any()):
+        raise ValueError("a and b must have unequal distances, received equal ones")
+    value = float(first @ second)
+    rng = np.random.default_rng(seed)
+    n_as_high = 1
+    for _ in range(n_permutations):
+        order = rng.permutation(n)
+        # Ties of the order that was given must not be lost to rounding.
+        n_as_high += _standardise(a[np.ix_(order, order)][pairs]) @ second >= value - 1e-12
+    return Correlation(value, n_as_high / (n_permutations + 1))
+
+
+def _standardise(values: np.ndarray) -> np.ndarray:
+    """Give a vector mean 0 and length 1; a constant one becomes 0."""
+    if np.ptp(values) == 0:
+        return np.zeros(len(values))
+    centred = values - values.mean()
+    return centred / np.linalg.norm(centred)

@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 
-from common.features.categories import count_codes, learn_levels, make_codes
+from common.features.categories import count_codes
+from common.features.encoder import learn_encoder
 from common.seeds import derive, set_all
 from common.training.boosting import fit_lightgbm, fit_xgboost
 from common.training.fitted import Fitted
@@ -125,24 +125,27 @@ def fit_embedding(
 ) -> Fitted:
     """Fit entity-embedding nets and average them; levels and scales are the fit rows' own."""
     # TensorFlow takes seconds to import, in every worker; all other models do without it.
-    from common.nets.entity_embedding import build_entity_embedding
-    from common.training.fit import fit_net
+    from common.nets.entity_embedding import build_entity_embedding, fill_unseen
+    from common.training.fit import fit_net, predict_net
 
-    levels = learn_levels(features.iloc[fit_rows], CATEGORIES)
-    codes = make_codes(features, levels)
-    scaler = StandardScaler().fit(features[NUMBERS].iloc[fit_rows])
-    numbers = scaler.transform(features[NUMBERS]).astype(np.float32)
+    table = features[CATEGORIES + NUMBERS]
+    encoder = learn_encoder(table.iloc[fit_rows], CATEGORIES)
+    inputs = encoder.encode(table.iloc[fit_rows])
     target = _log(counts["count"]).to_numpy()[fit_rows]
     level, nets = target.mean(), []
     for k in range(config.n_nets):
         net_seed = derive(seed, f"net {k}")
         set_all(net_seed)
         net = build_entity_embedding(
-            count_codes(levels), len(NUMBERS), hidden=(128, 64), dropout=0.1, embedding_dropout=0.1
+            count_codes(encoder.levels),
+            inputs["numbers"].shape[1],
+            hidden=(128, 64),
+            dropout=0.1,
+            embedding_dropout=0.1,
         )
         fit_net(
             net,
-            {"codes": codes[fit_rows], "numbers": numbers[fit_rows]},
+            inputs,
             (target - level).astype(np.float32),
             epochs=config.epochs,
             batch_size=128,
@@ -150,13 +153,12 @@ def fit_embedding(
             weight_decay=1e-4,
             seed=net_seed,
         )
+        fill_unseen(net)
         nets.append(net)
 
     def predict(rows: np.ndarray) -> np.ndarray:
-        inputs = {"codes": codes[rows], "numbers": numbers[rows]}
-        return level + np.mean(
-            [net.predict(inputs, batch_size=4096, verbose=0) for net in nets], axis=0
-        )
+        inputs = encoder.encode(table.iloc[rows])
+        return level + np.mean([predict_net(net, inputs) for net in nets], axis=0)
 
     return Fitted(predict, sum(net.count_params() for net in nets))
 

@@ -99,7 +99,7 @@ class Config:
     ratio: bool = True  # learn log sales less the store's mean for the weekday and promo
     outlier: float = 1.0  # fit rows further than this from that log mean are left out
     mean: str = "geometric"  # of the blended models' sales, or harmonic
-    factor: str = "chosen"  # times the blend: chosen on other windows, none or lognormal
+    factor: str = "none"  # times the blend: none, chosen on other windows, or lognormal
     target_means: bool = False  # give trees the target's mean in the store's month, out of fold
     rounds: int = 300  # trees of XGBoost and LightGBM
     tree_rate: float = 0.07  # shrinkage of each tree
@@ -120,6 +120,7 @@ class Config:
     embedding_dropout: float = 0.1  # of embedding values
     missing_flags: bool = True  # flag missing numbers
     n_bins: int = 0  # of piecewise-linear numerical embeddings; 0: numbers as they are
+    line: bool = False  # let each of these curves begin as a straight line
     output_range: bool = False  # squash the output into the target's range
     loss: str = "mse"  # on the log scale
     schedule: str = "one_cycle"  # of the learning rate, or constant
@@ -152,7 +153,7 @@ VARIANTS = {
     "tabm": replace(BASE, models=("tabm",)),
     "blend": BLEND,
     "blend_harmonic": replace(BLEND, mean="harmonic"),
-    "blend_no_factor": replace(BLEND, factor="none"),
+    "blend_factor": replace(BLEND, factor="chosen"),
     "blend_lognormal": replace(BLEND, factor="lognormal"),
     "xgboost_300": SUBSET,
     "xgboost_outliers": replace(SUBSET, outlier=9.0),
@@ -170,8 +171,9 @@ VARIANTS = {
     "embedding_mae": replace(NET, loss="mae"),
     "embedding_sales": replace(NET, ratio=False),
     "embedding_ple": replace(NET, n_bins=16),
+    "embedding_ple_line": replace(NET, n_bins=16, line=True),
     "tabm_300": TABM,
-    "tabm_ple": replace(TABM, n_bins=16),
+    "tabm_ple_line": replace(TABM, n_bins=16, line=True),
     "tabm_no_schedule": replace(TABM, schedule="constant"),
     "tabm_stopped": replace(TABM, schedule="constant", stop=True),
 }
@@ -190,7 +192,7 @@ PARENT = {
     "tabm": "xgboost",
     "blend": "xgboost",
     "blend_harmonic": "blend",
-    "blend_no_factor": "blend",
+    "blend_factor": "blend",
     "blend_lognormal": "blend",
     "xgboost_300": "xgboost",
     "xgboost_outliers": "xgboost_300",
@@ -208,8 +210,9 @@ PARENT = {
     "embedding_mae": "embedding_300",
     "embedding_sales": "embedding_300",
     "embedding_ple": "embedding_300",
+    "embedding_ple_line": "embedding_ple",
     "tabm_300": "embedding_300",
-    "tabm_ple": "tabm_300",
+    "tabm_ple_line": "tabm_300",
     "tabm_no_schedule": "tabm_300",
     "tabm_stopped": "tabm_no_schedule",
 }

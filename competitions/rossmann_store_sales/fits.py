@@ -27,7 +27,7 @@ from common.seeds import derive
 from common.training.boosting import fit_lightgbm, fit_xgboost
 from common.training.fitted import Fitted
 from competitions.rossmann_store_sales.competition import Config
-from competitions.rossmann_store_sales.learnt import ALL_YEAR, Learnt
+from competitions.rossmann_store_sales.learnt import ALL_YEAR, Learnt, is_learnt_from
 from competitions.rossmann_store_sales.store_days import StoreDays
 
 BASELINE_R = Path(__file__).with_name("baseline.R")
@@ -41,7 +41,7 @@ def fit_median(known: StoreDays, config: Config, fit_rows: np.ndarray, seed: int
     """Take the median of the store's days with the same weekday and promo."""
     days = known.days
     keys = [days["Store"], days["Date"].dt.day_of_week, days["Promo"]]
-    fit_rows = fit_rows[(days["Sales"].iloc[fit_rows] > 0).to_numpy()]
+    fit_rows = fit_rows[is_learnt_from(known, config)[fit_rows]]
     log_sales = np.log(days["Sales"].iloc[fit_rows])
     medians = log_sales.groupby([key.iloc[fit_rows] for key in keys]).median()
     by_store = log_sales.groupby(days["Store"].iloc[fit_rows]).median()

@@ -1,17 +1,14 @@
-"""Entity-embedding nets on the features: how columns are encoded, and how the nets are trained."""
+"""Entity-embedding nets on the features."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from common.features.categories import count_codes, learn_levels, make_codes
+from common.features.categories import count_codes
+from common.features.encoder import Encoder, learn_encoder
 from common.nets.entity_embedding import (
     build_entity_embedding,
     fill_unseen,
@@ -37,42 +34,7 @@ CATEGORIES = {  # and how many dimensions each gets; the store's are in the conf
     "state": 4,
     "promo2_interval": 2,
 }
-FAR = 4.0  # standard deviations at which a number is cut off: days to come may lie further out
 BIN_DIMS = 8  # of a number's piecewise-linear vector
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """What codes and numbers a net is given, learnt from the fit rows.
-
-    Attributes:
-        levels: of each category.
-        numbers: the continuous columns that have values.
-        scaler: standardises them and puts 0 and a flag where one is missing.
-    """
-
-    levels: Mapping[str, np.ndarray]
-    numbers: list[str]
-    scaler: Pipeline
-
-    def encode(self, features: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Make a net's inputs: (n, …) features -> codes (n, C) int32, numbers (n, D) float32."""
-        numbers = self.scaler.transform(features[self.numbers])
-        return {
-            "codes": make_codes(features, self.levels),
-            "numbers": np.clip(numbers, -FAR, FAR).astype(np.float32),
-        }
-
-
-def learn_encoder(features: pd.DataFrame, *, flags: bool) -> Encoder:
-    """Learn levels, means and scales; `flags` says whether missing numbers are flagged."""
-    categories = [name for name in CATEGORIES if name in features]
-    others = features.drop(columns=categories)
-    numbers = list(others.columns[others.notna().any()])
-    scaler = make_pipeline(
-        StandardScaler(), SimpleImputer(strategy="constant", fill_value=0, add_indicator=flags)
-    )
-    return Encoder(learn_levels(features, categories), numbers, scaler.fit(others[numbers]))
 
 
 @dataclass(frozen=True)
@@ -123,7 +85,8 @@ def fit_nets(
             asks for it: other nets are fitted on the rows before them, and the nets themselves on
             all rows for as many epochs.
     """
-    encoder = learn_encoder(features, flags=config.missing_flags)
+    categories = [name for name in CATEGORIES if name in features]
+    encoder = learn_encoder(features, categories, flags=config.missing_flags)
     inputs = encoder.encode(features)
     level = float(target.mean())
     centred = (target - level).astype(np.float32)
@@ -184,7 +147,9 @@ def _build(
     number_layer = None
     if config.n_bins:
         edges = learn_bins(numbers, n_bins=config.n_bins)
-        number_layer = PiecewiseLinearEmbedding(edges, dims=BIN_DIMS, activation="relu")
+        number_layer = PiecewiseLinearEmbedding(
+            edges, dims=BIN_DIMS, activation="relu", linear=config.line
+        )
     dims = CATEGORIES | {"store": config.store_dims}
     build = build_entity_embedding
     if config.n_members:

@@ -1,5 +1,6 @@
 """The pictures of `run --pictures`: worst stores, importances, and what embeddings have learnt."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,37 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 from common.contract import OutOfFold
+from common.geo import haversine_km
 from common.seeds import derive
+from common.validation.significance import Correlation, mantel
 from competitions.rossmann_store_sales.competition import Config
 from competitions.rossmann_store_sales.fits import fit_vectors, score_gains
 from competitions.rossmann_store_sales.store_days import StoreDays
+
+log = logging.getLogger(__name__)
 
 N_WORST, N_GAINS = 6, 30
 LABELS = {
     "weekday": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
     "month": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+}
+STATE_PLACES = {  # latitude and longitude of a place in the middle
+    "BB": (52.5, 13.4),
+    "BE": (52.5, 13.4),
+    "BW": (48.5, 9.0),
+    "BY": (48.9, 11.4),
+    "HB": (52.8, 9.2),  # with Lower Saxony, as the forum's table has it
+    "HE": (50.6, 9.0),
+    "HH": (53.6, 10.0),
+    "MV": (53.8, 12.6),
+    "NI": (52.8, 9.2),
+    "NW": (51.5, 7.6),
+    "RP": (49.9, 7.5),
+    "SH": (54.2, 9.8),
+    "SL": (49.4, 7.0),
+    "SN": (51.0, 13.4),
+    "ST": (52.0, 11.7),
+    "TH": (50.9, 11.0),
 }
 
 
@@ -51,12 +74,15 @@ def draw_gains(known: StoreDays, config: Config, path: Path) -> None:
 
 
 def draw_vectors(known: StoreDays, config: Config, path: Path) -> None:
-    """Draw the learnt vectors of states, weekdays and months, and of stores by their type."""
+    """Draw the learnt vectors of states, weekdays and months, and of stores by their type.
+
+    States are held against the map, too: do those that lie near each other have like vectors?
+    """
     tables = fit_vectors(known, config, np.flatnonzero(~known.is_test), derive(0, "vectors"))
     names = [name for name in ("state", "weekday", "month", "store") if name in tables]
     figure = Figure(figsize=(12, 11), layout="constrained")
-    panels = figure.subplots(2, 2)
-    for axes, name in zip(panels.flat, names, strict=False):
+    for panel, name in enumerate(names, start=1):
+        axes = figure.add_subplot(2, 2, panel)
         vectors = tables[name]
         axes_of_most = PCA(2)
         places = axes_of_most.fit_transform(vectors)
@@ -64,13 +90,27 @@ def draw_vectors(known: StoreDays, config: Config, path: Path) -> None:
         axes.set_title(f"{name} ({share:.0%} of the variance in two of {vectors.shape[1]} dims)")
         if name == "store":
             number = known.stores["StoreType"].cat.codes.to_numpy()[vectors.index.astype(int)]
-            axes.scatter(*places.T, c=number, s=8, cmap="tab10")
+            axes.scatter(places[:, 0], places[:, 1], c=number, s=8, cmap="tab10")
             axes.set_xlabel("colour: store type")
             continue
-        axes.scatter(*places.T, s=12)
-        for label, place in zip(_label(known, name, vectors.index), places, strict=True):
+        axes.scatter(places[:, 0], places[:, 1], s=12)
+        labels = _label(known, name, vectors.index)
+        for label, place in zip(labels, places, strict=True):
             axes.annotate(label, place, fontsize="small")
+        if name == "state" and len(labels) >= 3 and {*labels} <= {*STATE_PLACES}:
+            found = _compare_with_map(labels, vectors.to_numpy())
+            axes.set_xlabel(
+                f"distances against the map's: Mantel {found.value:.2f}, p {found.p:.3f}"
+            )
+            log.info("states, vectors against the map: Mantel %.3f, p %.4f", *found)
     figure.savefig(path, dpi=100)
+
+
+def _compare_with_map(states: list[str], vectors: np.ndarray) -> Correlation:
+    """Correlate distances between vectors, (S, dims), with those on the map."""
+    places = np.array([STATE_PLACES[state] for state in states])
+    apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)
+    return mantel(apart, haversine_km(places[:, None], places[None]), seed=0)
 
 
 def _label(known: StoreDays, name: str, levels: pd.Index) -> list[str]:

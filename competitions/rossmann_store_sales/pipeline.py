@@ -142,9 +142,9 @@ MEANS = {
     "harmonic": Mean(lambda logs: np.exp(-logs), np.reciprocal),
 }
 FACTORS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "none": lambda sales, mean: 1.0,
     "chosen": rmspe_factor,
     "lognormal": lambda sales, mean: float(np.exp(-1.5 * np.var(np.log(mean / sales)))),
-    "none": lambda sales, mean: 1.0,
 }
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from common.checks import InputError
+from common.features.encoder import learn_encoder
 from common.nets.entity_embedding import make_embedding_tables
 from common.training.fit import predict_net
 from common.training.fitted import Fitted
@@ -364,38 +365,6 @@ def small():
     )
 
 
-def test_encoder_by_hand(small):
-    """The number's mean is 3 and its spread the root of 2; a gap is 0 with a flag."""
-    encoder = nets.learn_encoder(small, flags=True)
-    made = encoder.encode(small)
-    assert encoder.numbers == ["left", "far"] and list(encoder.levels) == ["store", "weekday"]
-    assert made["codes"].tolist() == [[2, 1], [1, 2], [2, 3], [1, 1], [2, 2], [1, 3]]
-    root = np.sqrt(2)
-    wanted = [-2 / root, -1 / root, 0, 0, 1 / root, 2 / root]
-    np.testing.assert_allclose(made["numbers"][:, 0], wanted, atol=1e-6)
-    assert made["numbers"][:, -1].tolist() == [0, 0, 1, 0, 0, 0] and made["numbers"].shape == (6, 3)
-    assert made["numbers"].dtype == np.float32 and made["codes"].dtype == np.int32
-    plain = nets.learn_encoder(small, flags=False).encode(small)["numbers"]
-    np.testing.assert_array_equal(plain, made["numbers"][:, :2])
-
-
-def test_encoder_meets_what_it_has_not_seen(small):
-    """New levels and gaps are code 0; far numbers are cut; gaps of whole columns have no flag."""
-    encoder = nets.learn_encoder(small, flags=True)
-    strange = small.assign(
-        store=[2, 99, np.nan, 1, 3, 1],
-        left=[1e6, -1e6, 3, 3, 3, 3],
-        far=[np.nan, 1000, 0, 0, 0, 0],
-        nothing=7.0,
-    )
-    made = encoder.encode(strange)
-    assert made["codes"][:, 0].tolist() == [0, 0, 0, 1, 2, 1]
-    numbers = made["numbers"]
-    assert numbers.shape == (6, 3) and np.isfinite(numbers).all()
-    assert numbers[:2, 0].tolist() == [nets.FAR, -nets.FAR] and numbers[1, 1] == nets.FAR
-    assert numbers[0, 1] == 0 and (numbers[:, 2] == 0).all()
-
-
 def make_constant(value):
     """A net that says the same of every row."""
     inputs = {
@@ -407,7 +376,7 @@ def make_constant(value):
 
 def test_nets_are_averaged_above_their_level(small):
     """Two nets that say 1 and 4, above 10: 12.5."""
-    encoder = nets.learn_encoder(small, flags=True)
+    encoder = learn_encoder(small, ("store", "weekday"))
     both = nets.Nets(encoder, [make_constant(1.0), make_constant(4.0)], 10.0)
     assert both.predict(small).tolist() == [12.5] * 6
 
@@ -529,17 +498,20 @@ def test_xgboost_on_embeddings_is_given_the_vectors_of_the_net(
                 for k, (name, levels) in enumerate(self.encoder.levels.items())
             }
 
+    def learn(features):
+        return learn_encoder(features, [name for name in nets.CATEGORIES if name in features])
+
     def fit(features, target, config, seed):
         asked.update(features=features, n_nets=config.n_nets, seed=seed)
         # The first store's rows are hidden from the levels: it is unseen.
-        return FakeNets(nets.learn_encoder(features[features["store"] > 0], flags=True))
+        return FakeNets(learn(features[features["store"] > 0]))
 
     monkeypatch.setattr(nets, "fit_nets", fit)
     config = replace(TINY, n_nets=3)
     fitted = FITS["xgboost_on_embeddings"](known, config, fit_rows, 5)
     fitted.predict(held)
     told = recorded["xgboost"]
-    names = list(nets.learn_encoder(asked["features"], flags=True).levels)
+    names = list(learn(asked["features"]).levels)
     for table in (told["features"], told["asked"]):
         # The features themselves stay, and two columns come for every category.
         assert list(table.columns[: -2 * len(names)]) == list(asked["features"].columns)

@@ -13,7 +13,7 @@ from common.checks import InputError
 from common.data.tables import check_files, load_table
 from common.metrics.regression import rmspe, rmspe_factor
 from common.validation.folds import check_folds
-from competitions.rossmann_store_sales import pipeline
+from competitions.rossmann_store_sales import pictures, pipeline
 from competitions.rossmann_store_sales.competition import FILES, VARIANTS, Config
 from competitions.rossmann_store_sales.fits import FITS
 from competitions.rossmann_store_sales.pipeline import (
@@ -320,7 +320,7 @@ def test_a_store_without_a_train_day_is_told_and_forecast(tables, tmp_path, capl
         ),
         ({"models": ()}, "models must be some of .*received none"),
         ({"mean": "arithmetic"}, "mean must be some of geometric, .*received arithmetic"),
-        ({"factor": "lucky"}, "factor must be some of chosen, .*received lucky"),
+        ({"factor": "lucky"}, "factor must be some of none, .*received lucky"),
     ],
 )
 def test_settings_that_nobody_knows_are_told_in_one_line(raw, tmp_path, changes, told):
@@ -371,3 +371,16 @@ def test_pictures_are_drawn(raw, finished, tmp_path):
     pipeline.draw(finished[1], raw, tmp_path)
     drawn = list(tmp_path.iterdir())
     assert drawn and all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+
+
+def test_states_are_held_against_the_map():
+    """Vectors that are the map itself, turned around, are as far apart as the states; so is noise
+    not.
+    """
+    states = [*pictures.STATE_PLACES]
+    places = np.array([*pictures.STATE_PLACES.values()])
+    # A degree of longitude is 0.63 of one of latitude there.
+    found = pictures._compare_with_map(states, (places * [1, 0.63])[:, ::-1])
+    assert found.value > 0.99 and found.p < 0.001
+    noise = np.random.default_rng(0).normal(size=places.shape)
+    assert pictures._compare_with_map(states, noise).value < 0.3

@@ -15,7 +15,8 @@ import pytest
 
 from common.checks import InputError
 from common.contract import Cost, Outcome
-from common.data.folds import load_code_digest, load_versions
+from common.data.code import load_code_digest
+from common.data.folds import load_versions
 from common.data.paths import Home, written_whole
 from common.data.sources import join_digests, load_digests
 from pipelines import run as pipeline

@@ -12,7 +12,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from common.checks import InputError
 from common.contract import Outcome
-from common.data.folds import load_code_digest
+from common.data.code import load_code_digest
 from common.data.paths import Home
 from common.data.sources import join_digests, load_digests
 from pipelines import run as pipeline

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from common.data import folds
-from common.data.folds import FoldStore, load_code_digest, load_versions
+from common.data.folds import FoldStore, load_versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,27 +175,6 @@ def test_documents_and_leftovers_beside_the_code_do_not_matter(kept):
     (code / "__pycache__" / "pipeline.cpython-311.pyc").write_bytes(b"1")
 
     assert is_kept(kept)
-
-
-def test_the_code_digest_covers_the_shared_library(places, tmp_path, monkeypatch):
-    """A made-up library stands in for `common`, so that nothing real is touched."""
-    module = tmp_path / "common" / "data" / "folds.py"
-    module.parent.mkdir(parents=True)
-    module.write_text("")
-    (tmp_path / "common" / "nets.py").write_text("a = 1\n")
-    monkeypatch.setattr(folds, "__file__", str(module))
-    before = load_code_digest(places[2])
-
-    (tmp_path / "common" / "nets.py").write_text("a = 2\n")
-
-    assert load_code_digest(places[2]) != before
-
-
-def test_the_code_digest_is_that_of_the_real_library(places, monkeypatch):
-    here = load_code_digest(places[2])
-    monkeypatch.setattr(folds, "__file__", str(places[2] / "data" / "folds.py"))
-
-    assert load_code_digest(places[2]) != here
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "xgboost", "lightgbm", "numpy", "scikit-learn"])

@@ -138,6 +138,29 @@ def test_weights_begin_within_their_bounds_and_unlike():
         assert len(np.unique(weight)) == weight.size
 
 
+def test_a_straight_line_is_what_it_begins_as():
+    """The curve is zero at first; afterwards both are added, before the activation."""
+    set_all(0)
+    numbers = make_numbers(20).astype(np.float32)
+    layer = build_layer(activation="relu", linear=True)
+    line = numbers[:, :, None] * layer.slope.numpy() + layer.bias.numpy()
+    assert PiecewiseLinearEmbedding.from_config(layer.get_config()).linear
+    kernel = layer.kernel.numpy()
+    layer.kernel.assign(0 * kernel)
+    np.testing.assert_allclose(layer(numbers), line.clip(0), atol=1e-6)
+
+    layer.kernel.assign(kernel)
+    curve = build_layer(activation=None)
+    curve.set_weights([kernel, 0 * layer.bias.numpy()])
+    np.testing.assert_allclose(layer(numbers), (line + curve(numbers).numpy()).clip(0), atol=1e-6)
+
+    fresh = PiecewiseLinearEmbedding(EDGES, dims=50, linear=True)
+    fresh.build((None, 3))
+    assert not fresh.kernel.numpy().any()
+    for weight in (fresh.slope.numpy(), fresh.bias.numpy()):
+        assert 0.9 / 50**0.5 < np.abs(weight).max() <= 1 / 50**0.5
+
+
 # Keras on NumPy 2.4, whatever the net is.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 def test_it_learns_a_curve_with_bends_saves_loads_and_predicts_the_same(tmp_path):

@@ -18,16 +18,6 @@ def make_rows(n_rows, seed=0):
     return inputs, rng.normal(size=n_rows).astype(np.float32)
 
 
-@pytest.fixture(params=["few rows", "many rows"])
-def shuffling(request, monkeypatch):
-    """Either way of shuffling, on few rows."""
-    if request.param == "many rows":
-        monkeypatch.setattr(fit, "_FEW_ROWS", 0)
-
-
-both_ways = pytest.mark.usefixtures("shuffling")
-
-
 def take_epoch(batches):
     """List the row numbers of each batch, and check that inputs and target are of the same rows."""
     epoch = []
@@ -42,7 +32,6 @@ def make_numbered(n_rows, batch_size, seed=0):
     return make_batches({"double": 2 * rows}, rows, batch_size=batch_size, seed=seed)
 
 
-@both_ways
 @pytest.mark.parametrize(
     ("n_rows", "batch_size", "sizes"),
     [(12, 4, [4, 4, 4]), (11, 4, [4, 4]), (3, 4, [3]), (1, 1, [1]), (5, 1, [1] * 5)],
@@ -58,7 +47,6 @@ def test_an_epoch_sees_every_row_once_but_those_of_the_last_smaller_batch(
     assert len(set(seen)) == len(seen) and set(seen) <= set(range(n_rows))
 
 
-@both_ways
 def test_rows_that_one_epoch_drops_come_in_others():
     batches = make_numbered(11, 4)
 
@@ -66,7 +54,6 @@ def test_rows_that_one_epoch_drops_come_in_others():
     assert seen == set(range(11))
 
 
-@both_ways
 def test_epochs_are_shuffled_anew_over_all_rows():
     """A row's batch among 10 is any with chance 1/10: in 30 epochs, it is in more than 5 different
     ones.
@@ -83,7 +70,6 @@ def test_epochs_are_shuffled_anew_over_all_rows():
         assert len(places) > 5 and min(places) < 3
 
 
-@both_ways
 def test_equal_seeds_give_equal_orders_and_another_seed_another():
     one, same, other = (make_numbered(50, 7, seed=seed) for seed in (3, 3, 4))
 

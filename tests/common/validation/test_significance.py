@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from common.contract import OutOfFold
-from common.validation.significance import holm, nadeau_bengio, paired_difference
+from common.validation.significance import holm, mantel, nadeau_bengio, paired_difference
 from tests.helpers.errors import MAE, MEAN, draw_days, make_oof
 
 
@@ -138,3 +138,56 @@ def test_holm_rejects_what_the_step_down_rejects():
                 break
             rejected[comparison] = True
         assert ((holm(p_values) <= 0.05) == rejected).all()
+
+
+def make_distances(places):
+    return np.linalg.norm(places[:, None] - places[None], axis=-1)
+
+
+def test_mantel_by_hand():
+    """Distances 1, 2, 3 against 1, 3, 2 correlate by 1/2; of the six orders of three things these
+    are all correlations that there are: 1, 1/2, 1/2, -1/2, -1/2, -1.
+    """
+    a = np.array([[0.0, 1, 2], [1, 0, 3], [2, 3, 0]])
+    b = np.array([[0.0, 1, 3], [1, 0, 2], [3, 2, 0]])
+
+    correlation = mantel(a, b, seed=0)
+
+    assert correlation.value == pytest.approx(0.5)
+    assert correlation.p == pytest.approx(0.5, abs=0.02)
+    assert mantel(a, a, seed=0).p == pytest.approx(1 / 6, abs=0.015)
+
+
+def test_mantel_equals_pearson_and_does_not_hang_on_scale():
+    rng = np.random.default_rng(0)
+    a, b = (make_distances(rng.normal(size=(9, 2))) for _ in "ab")
+    pairs = np.triu_indices(9, 1)
+
+    found = mantel(a, 8 * b, seed=1, n_permutations=99)
+
+    assert found.value == pytest.approx(stats.pearsonr(a[pairs], b[pairs]).statistic)
+    assert found == mantel(a, b, seed=1, n_permutations=99)
+
+
+def test_mantel_finds_nothing_where_there_is_nothing_as_often_as_it_says():
+    found = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        a, b = (make_distances(rng.normal(size=(10, 2))) for _ in "ab")
+        found.append(mantel(a, b, seed=0, n_permutations=99).p <= 0.05)
+    assert 0.02 < np.mean(found) < 0.09
+
+
+def test_mantel_refuses_what_is_no_distances():
+    even = np.ones((3, 3)) - np.eye(3)
+    a = make_distances(np.arange(3.0)[:, None])
+    with pytest.raises(ValueError, match=r"b must have shape \(3, 3\), received \(4, 4\)"):
+        mantel(a, np.zeros((4, 4)), seed=0)
+    with pytest.raises(ValueError, match="a must be symmetric distances of 3 things or more"):
+        mantel(np.zeros((2, 2)), np.zeros((2, 2)), seed=0)
+    with pytest.raises(ValueError, match="b must be symmetric"):
+        mantel(a, np.arange(9.0).reshape(3, 3), seed=0)
+    with pytest.raises(ValueError, match="a and b must have unequal distances"):
+        mantel(a, even, seed=0)
+    with pytest.raises(ValueError, match="n_permutations must be > 0, received 0"):
+        mantel(a, a, seed=0, n_permutations=0)
