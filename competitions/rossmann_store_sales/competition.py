@@ -173,6 +173,7 @@ VARIANTS = {
     "embedding_ple": replace(NET, n_bins=16),
     "embedding_ple_line": replace(NET, n_bins=16, line=True),
     "tabm_300": TABM,
+    "tabm_ple": replace(TABM, n_bins=16),
     "tabm_ple_line": replace(TABM, n_bins=16, line=True),
     "tabm_no_schedule": replace(TABM, schedule="constant"),
     "tabm_stopped": replace(TABM, schedule="constant", stop=True),
@@ -212,7 +213,8 @@ PARENT = {
     "embedding_ple": "embedding_300",
     "embedding_ple_line": "embedding_ple",
     "tabm_300": "embedding_300",
-    "tabm_ple_line": "tabm_300",
+    "tabm_ple": "tabm_300",
+    "tabm_ple_line": "tabm_ple",
     "tabm_no_schedule": "tabm_300",
     "tabm_stopped": "tabm_no_schedule",
 }
