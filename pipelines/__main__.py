@@ -1,6 +1,7 @@
 """The commands: python -m pipelines <command>."""
 
 import errno
+import os
 import sys
 
 if sys.version_info[:2] != (3, 11):
@@ -194,6 +195,32 @@ def submit(
     from pipelines.submit import submit as send
 
     send(manifest, load_home(), console, dry_run=dry_run, again=again)
+
+
+@app.command()
+def speed(
+    rounds: Annotated[int, typer.Option(min=1)] = 5,
+    share: Annotated[
+        float, typer.Option(min=0.0001, max=1.0, help="Of all rows: less for a quick look.")
+    ] = 1.0,
+) -> None:
+    """Race the neighbours and clusters of the library against well-known ones."""
+    # Idle threads of another library's OpenMP would take the cores from ours, or ours from its.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from pipelines import speed as racing
+    from pipelines import speed_neighbors
+
+    home = load_home()
+    work = home.work("speed")
+    stored = home.submissions("speed", "neighbors") if share == 1 else work
+    racing.race(
+        speed_neighbors.make_races(share=share),
+        console,
+        path=stored / "speed.json",
+        picture=work / "neighbors.png",
+        n_rounds=rounds,
+        libraries=speed_neighbors.LIBRARIES,
+    )
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pipelines.catalog import Competition, load_competition, load_names
 from pipelines.manifests import CODE, load_tracked_manifests
 
 MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+SPEED = "speed.json"
 RANKED_KINDS = tuple(kind for kind in KINDS if kind != "sample")
 Manifests = Mapping[Path, dict[str, Any]]
 
@@ -79,6 +80,8 @@ def show_list(home: Home, console: Console) -> None:
 def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
     if table == "competitions":
         return _make_competitions(manifests)
+    if table == "speed":
+        return _make_speed(manifests)
     kind, _, what = table.partition("-")
     competition = load_competition(name)
     if kind in RANKED_KINDS and what == "variants":
@@ -86,7 +89,8 @@ def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
     if kind in RANKED_KINDS and what == "bench":
         return _make_bench(name, kind, manifests)
     raise InputError(
-        f"{path}: a marker must be competitions, KIND-variants or KIND-bench, received {table}"
+        f"{path}: a marker must be competitions, speed, KIND-variants or KIND-bench, "
+        f"received {table}"
     )
 
 
@@ -120,6 +124,13 @@ def _make_competitions(manifests: Manifests) -> str:
         "true score",
     ]
     return _write_markdown([*heads, "gold / silver / bronze"], rows)
+
+
+def _make_speed(manifests: Manifests) -> str:
+    from pipelines.speed import COLUMNS, make_cells
+
+    rows = [row for path, table in manifests.items() if path.name == SPEED for row in table["rows"]]
+    return _write_markdown(COLUMNS, [make_cells(row) for row in rows])
 
 
 def _make_variants(competition: Competition, kind: str, manifests: Manifests) -> str:

@@ -103,7 +103,22 @@ def test_the_front_page_has_a_line_for_each_kind_of_the_default_variant(root):
     assert "| open | RMSLE 0.4100 | 0.420 (0.380 to 0.440) | 0.4200 |" in open_
 
 
-@pytest.mark.parametrize("table", ["kaggle-variants", "open-bench", "holdout-bench"])
+def test_the_races_stand_in_their_order(root):
+    row = {"library": "ours", "seconds": 0.25, "times_ours": 1.0, "memory_mib": 40.4}
+    rows = [row | {"work": "kNN"}, row | {"work": "k-means", "seconds": 12.345}]
+    path = root / "submissions" / "speed" / "neighbors" / "speed.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"format": FORMAT, "rows": rows}))
+    write_pages(root, mark("speed"))
+    assert load_page(root, "README.md").splitlines()[1:-1] == [
+        "| work | library | seconds | times ours | MiB more at the peak |",
+        "| --- | --- | --- | --- | --- |",
+        "| kNN | ours | 0.25 | 1.00 | 40 |",
+        "| k-means | ours | 12.3 | 1.00 | 40 |",
+    ]
+
+
+@pytest.mark.parametrize("table", ["kaggle-variants", "open-bench", "holdout-bench", "speed"])
 def test_where_no_run_is_tracked_the_table_says_so(root, table):
     write_manifest(root, "sample", "blend-seed0", 0.4)
     write_pages(root, bikes=mark(table, "| old |\n"))
@@ -117,7 +132,8 @@ def test_an_unknown_marker_is_told_with_its_page(root, table):
         tables.make_pages()
     page = root / "competitions" / NAME / "README.md"
     assert str(told.value) == (
-        f"{page}: a marker must be competitions, KIND-variants or KIND-bench, received {table}"
+        f"{page}: a marker must be competitions, speed, KIND-variants or KIND-bench, "
+        f"received {table}"
     )
 
 

@@ -1,0 +1,192 @@
+"""The steps of k-means: rows to their nearest centres, centres to the means of their rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from common.neighbors.centred_rows import CentredRows
+
+_PATIENCE = 10
+"""Mini-batches that come no closer to their centres, after which scikit-learn stops too."""
+
+
+class Clusters(NamedTuple):
+    """Centres (K, D) float64 around the rows' mean, labels (N,) int32, and how they were found."""
+
+    centers: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    n_iter: int
+
+
+def move_all(rows: CentredRows, centers: np.ndarray, *, max_iter: int, tol: float) -> Clusters:
+    """Move centres to the means of their rows until they stand still.
+
+    Only rows that have changed centre are added to the sums and taken off them.
+
+    Args:
+        rows: N of them, N >= K.
+        centers: (K, D) float64, around the rows' mean.
+        max_iter: passes at most.
+        tol: share of the rows' variance, at which the sum of squared moves stops.
+
+    Returns:
+        The last centres, with the labels that they give.
+
+    Source: Lloyd, "Least Squares Quantization in PCM", 1982. Centres without rows as in
+        scikit-learn: each gets one of the rows that are furthest from their own.
+    """
+    labels = np.full(rows.n, -1, np.int32)
+    sums = np.zeros((len(centers), rows.n_dims + 1))
+    n_iter, is_moving = 0, True
+    while is_moving and n_iter < max_iter:
+        n_iter += 1
+        if not _update(rows, centers, labels, sums):
+            break
+        _fill_empty(rows, centers, labels, sums)
+        means = sums[:, :-1] / sums[:, -1:]
+        is_moving = np.square(means - centers).sum() > tol * rows.variance
+        centers = means
+    return _finish(rows, centers, n_iter)
+
+
+def move_by_batches(
+    rows: CentredRows,
+    centers: np.ndarray,
+    *,
+    batch_size: int,
+    max_iter: int,
+    rng: np.random.Generator,
+) -> Clusters:
+    """Move each centre to the mean of all rows that it has won in any mini-batch.
+
+    Args:
+        rows: N of them, N >= K.
+        centers: (K, D) float64, around the rows' mean.
+        batch_size: rows of a batch, held at once; drawn evenly, with replacement.
+        max_iter: times N rows are drawn at most.
+        rng: draws.
+
+    Returns:
+        The last centres, with the labels that they give.
+
+    Source: Sculley, "Web-Scale K-Means Clustering", 2010. Stops as scikit-learn does. A centre that
+        has won nothing in N rows is moved to a far row of the batch.
+    """
+    won = np.zeros((len(centers), 1))
+    share = min(1.0, 2 * batch_size / (rows.n + 1))
+    per_pass = -(-rows.n // batch_size)
+    mean, best, n_worse = np.nan, np.inf, 0
+    for n_iter in range(1, max_iter * per_pass + 1):
+        batch = rows.take(np.sort(rng.integers(rows.n, size=batch_size)))
+        tensor = _to_tensor(rows, centers)
+        labels, sums = _reassign(batch, tensor, np.full(batch_size, -1, np.int32))
+        squares = _measure(batch, tensor, labels).numpy()
+        totals, counts = np.split(sums.numpy(), [-1], axis=1)
+        won += counts
+        centers = centers + (totals - counts * centers) / np.maximum(won, 1)
+        if n_iter % per_pass == 0:
+            idle = np.flatnonzero(won == 0)[:batch_size]
+            centers[idle] = tf.gather(batch, np.argsort(-squares)[: len(idle)])
+        now = float(squares.mean())
+        mean = now if n_iter == 1 else mean + share * (now - mean)
+        n_worse = n_worse + 1 if mean >= best else 0
+        best = min(best, mean)
+        if n_worse == _PATIENCE:
+            break
+    return _finish(rows, centers, n_iter)
+
+
+def assign(rows: CentredRows, centers: np.ndarray) -> np.ndarray:
+    """Tell the nearest centre of each row: (N,) int32.
+
+    Distances are compared by products in float32, or in float64 when two centres are so close that
+    rounding would blur more than a hundredth of the way between them.
+    """
+    tensor = _to_tensor(rows, centers)
+    return np.concatenate([_find_nearest(block, tensor) for _, block in rows])
+
+
+def _finish(rows: CentredRows, centers: np.ndarray, n_iter: int) -> Clusters:
+    labels = assign(rows, centers)
+    return Clusters(centers, labels, float(_measure_all(rows, centers, labels).sum()), n_iter)
+
+
+def _update(rows: CentredRows, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray) -> bool:
+    """Bring labels and sums (K, D + 1) up to date in place; tell whether a row has changed."""
+    tensor = _to_tensor(rows, centers)
+    has_changed = False
+    for where, block in rows:
+        found, change = (t.numpy() for t in _reassign(block, tensor, labels[where]))
+        has_changed |= not np.array_equal(found, labels[where])
+        labels[where] = found
+        sums += change
+    return has_changed
+
+
+def _fill_empty(
+    rows: CentredRows, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray
+) -> None:
+    """Give every centre without rows the row that is furthest from its own, in place."""
+    empty = np.flatnonzero(sums[:, -1] == 0)
+    if not len(empty):
+        return
+    furthest = iter(np.argsort(-_measure_all(rows, centers, labels), kind="stable"))
+    for center in empty:
+        # The only row of a centre stays, or that centre would be empty next.
+        row = next(row for row in furthest if sums[labels[row], -1] > 1)
+        values = np.append(rows.take([row])[0], 1)
+        sums[labels[row]] -= values
+        sums[center] += values
+        labels[row] = center
+
+
+def _measure_all(rows: CentredRows, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Measure squared distances to the given centres: (N,) float64."""
+    tensor = _to_tensor(rows, centers)
+    return np.concatenate([_measure(block, tensor, labels[where]) for where, block in rows])
+
+
+def _to_tensor(rows: CentredRows, centers: np.ndarray) -> tf.Tensor:
+    """Choose the type in which rows and centres are compared."""
+    norms = np.square(centers).sum(axis=1)
+    squares = norms + norms[:, None] - 2 * centers @ centers.T
+    np.fill_diagonal(squares, np.inf)
+    longest = max(rows.reach**2, norms.max())
+    is_blurred = np.finfo(np.float32).eps * longest > 0.01 * squares.min()
+    return tf.constant(centers, tf.float64 if is_blurred else tf.float32)
+
+
+@tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+def _find_nearest(rows: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
+    """Find the nearest centre of each row, the one with the highest x c - |c|^2 / 2: (B,) int32."""
+    # The norm rides along in the product, which is faster than another pass over the scores.
+    norms = tf.reduce_sum(centers**2, axis=1, keepdims=True)
+    weights = tf.concat([centers, -0.5 * norms], axis=1)
+    rows = tf.pad(tf.cast(rows, centers.dtype), [[0, 0], [0, 1]], constant_values=1)
+    scores = tf.matmul(rows, weights, transpose_b=True)
+    return tf.argmax(scores, axis=1, output_type=tf.int32)
+
+
+@tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+def _reassign(rows: tf.Tensor, centers: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Find nearest centres (B,), and what sums and numbers of rows change by: (K, D + 1) float64.
+
+    Rows labelled -1 had no centre.
+    """
+    found = _find_nearest(rows, centers)
+    changed = tf.where(found != labels)[:, 0]
+    values = tf.cast(tf.gather(rows, changed), tf.float64)
+    values = tf.pad(values, [[0, 0], [0, 1]], constant_values=1)
+    to, off = tf.gather(found, changed), tf.gather(labels, changed)
+    n_centers = tf.shape(centers)[0]
+    change = tf.math.unsorted_segment_sum(values, to, n_centers)
+    return found, change - tf.math.unsorted_segment_sum(values, off, n_centers)
+
+
+@tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+def _measure(rows: tf.Tensor, centers: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Measure squared distances to the given centres by differences: (B,) float64."""
+    offsets = tf.cast(rows, centers.dtype) - tf.gather(centers, labels)
+    return tf.cast(tf.reduce_sum(offsets**2, axis=1), tf.float64)

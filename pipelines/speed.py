@@ -1,0 +1,187 @@
+"""How fast the library is: the same work by ours and by well-known ones, on the same data."""
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from common.checks import InputError
+from common.data.folds import load_versions
+from common.data.paths import written_whole
+from pipelines.manifests import FORMAT, load_git_facts, load_machine_facts
+from pipelines.memory import PeakMemory
+
+OURS = "ours"
+COLUMNS = ("work", "library", "seconds", "times ours", "MiB more at the peak")
+SEEN_EVERY_S = 0.01
+
+
+@dataclass(frozen=True)
+class Race:
+    """The same work, done by several libraries.
+
+    Attributes:
+        family: what is raced, "exact kNN" for example.
+        size: of this race, in words.
+        rows: of the data, where a family is raced over sizes.
+        make: makes the data and gives {library: its run, which returns the result}; ours is one.
+        differ: (our result, another's) -> how they differ beyond rounding, or "".
+        slow: libraries that are run once, since a run takes minutes.
+    """
+
+    family: str
+    size: str
+    rows: int
+    make: Callable[[], Mapping[str, Callable[[], Any]]]
+    differ: Callable[[Any, Any], str]
+    slow: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}, {self.size}"
+
+
+def race(
+    races: Sequence[Race],
+    console: Console,
+    *,
+    path: Path,
+    picture: Path,
+    n_rounds: int,
+    libraries: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Run all races, and store, print and draw the result.
+
+    A first run of every library, not timed, shows that results agree. Then rounds are interleaved,
+    so that what else the machine does hits all alike, and medians are taken. Memory is taken in
+    processes of their own.
+
+    Args:
+        races: what to run.
+        console: what the user sees.
+        path: where the table goes, as JSON.
+        picture: where the picture goes.
+        n_rounds: >= 1.
+        libraries: packages whose version is noted beside those that figures depend on.
+
+    Returns:
+        The table: {"rows": [...], and facts on code and machine}.
+
+    Raises:
+        InputError: the results of two libraries differ.
+    """
+    git = load_git_facts()
+    rows = []
+    for one in races:
+        with console.status(one.name):
+            found = _run(one, n_rounds)
+        rows += found
+        for row in found:
+            told = f"{one.name}: {row['library']} {row['seconds']:.3g} s"
+            console.print(told, highlight=False, soft_wrap=True)
+    table = {
+        "format": FORMAT,
+        "git": git,
+        "rounds": n_rounds,
+        "machine": load_machine_facts(),
+        "versions": load_versions() | {name: version(name) for name in libraries},
+        "rows": rows,
+    }
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(table, indent=1) + "\n")
+    shown = Table(*COLUMNS, title=f"median of {n_rounds} rounds")
+    for row in rows:
+        shown.add_row(*make_cells(row))
+    console.print(shown)
+    draw(table, picture)
+    console.print(f"stored in {path}\ndrawn in {picture}", soft_wrap=True, highlight=False)
+    return table
+
+
+def _run(one: Race, n_rounds: int) -> list[dict[str, Any]]:
+    runs = one.make()
+    ours = runs[OURS]()
+    seconds: dict[str, list[float]] = {library: [] for library in runs}
+    for library, run in runs.items():
+        start = time.perf_counter()
+        result = ours if library == OURS else run()
+        if library in one.slow:
+            seconds[library].append(time.perf_counter() - start)
+        if found := one.differ(ours, result):
+            raise InputError(f"{one.name}: {library} gives another result: {found}")
+    for _ in range(n_rounds):
+        for library, run in runs.items():
+            if library not in one.slow:
+                start = time.perf_counter()
+                run()
+                seconds[library].append(time.perf_counter() - start)
+    base = float(np.median(seconds[OURS]))
+    return [
+        {
+            "work": one.name,
+            "family": one.family,
+            "size": one.rows,
+            "library": library,
+            "seconds": float(np.median(times)),
+            "all_seconds": times,
+            "times_ours": float(np.median(times)) / base,
+            "memory_mib": _measure_memory(one, library),
+        }
+        for library, times in seconds.items()
+    ]
+
+
+def _measure_memory(one: Race, library: str) -> float:
+    """Run in a new process, whose memory nothing else has used: MiB above what the data take."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return float(pool.apply(_run_watched, (one.make, library)))
+
+
+def _run_watched(make: Callable[[], Mapping[str, Callable[[], Any]]], library: str) -> float:
+    run = make()[library]
+    with PeakMemory(every_s=SEEN_EVERY_S) as before:
+        time.sleep(5 * SEEN_EVERY_S)
+    with PeakMemory(every_s=SEEN_EVERY_S) as peak:
+        run()
+    return max(0.0, peak.mib - before.mib)
+
+
+def make_cells(row: Mapping[str, Any]) -> list[str]:
+    """Write one row of a table as text, in the order of COLUMNS."""
+    return [
+        row["work"],
+        row["library"],
+        f"{row['seconds']:.3g}",
+        f"{row['times_ours']:.2f}",
+        f"{row['memory_mib']:,.0f}",
+    ]
+
+
+def draw(table: Mapping[str, Any], path: Path) -> None:
+    """Draw seconds over sizes: a panel for each family, a line for each library."""
+    from matplotlib.figure import Figure
+
+    families = list(dict.fromkeys(row["family"] for row in table["rows"]))
+    figure = Figure(figsize=(5 * len(families), 4.5), layout="constrained")
+    panels = figure.subplots(1, len(families), squeeze=False)[0]
+    for axes, family in zip(panels, families, strict=True):
+        rows = [row for row in table["rows"] if row["family"] == family]
+        for library in dict.fromkeys(row["library"] for row in rows):
+            line = sorted(
+                (row["size"], row["seconds"]) for row in rows if row["library"] == library
+            )
+            axes.loglog(*zip(*line, strict=True), "o-", label=library)
+        axes.set(title=family, xlabel="rows", ylabel="seconds")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)

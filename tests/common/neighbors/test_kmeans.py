@@ -1,0 +1,127 @@
+import time
+
+import numpy as np
+import pytest
+from sklearn import cluster
+from sklearn.datasets import make_blobs
+
+from common.neighbors.kmeans import KMeans
+
+
+def make_points(n_points=600, n_dims=4, seed=0):
+    return np.random.default_rng(seed).normal(size=(n_points, n_dims)) * np.geomspace(1, 9, n_dims)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+@pytest.mark.parametrize(
+    ("n_points", "n_dims", "n_clusters"), [(600, 4, 9), (300, 1, 5), (40, 9, 40)]
+)
+def test_equal_starts_end_where_scikit_learn_ends(n_points, n_dims, n_clusters, offset):
+    points = make_points(n_points, n_dims)
+    start = points[:n_clusters]
+    wanted = cluster.KMeans(n_clusters, init=start, n_init=1).fit(points)
+    found = KMeans(n_clusters, init=start + offset).fit(points + offset)
+
+    np.testing.assert_allclose(found.cluster_centers_ - offset, wanted.cluster_centers_, atol=1e-4)
+    np.testing.assert_array_equal(found.labels_, wanted.labels_)
+    assert found.inertia_ == pytest.approx(wanted.inertia_, rel=1e-5, abs=1e-6)
+    assert found.n_iter_ == wanted.n_iter_
+
+
+def test_degrees_of_a_city_are_clustered_as_well_as_on_a_map():
+    """Raw degrees in float32 are steps of half a metre; the clusters here are 100 m wide."""
+    rng = np.random.default_rng(0)
+    offsets = rng.uniform(-0.1, 0.1, size=(50, 2)).repeat(40, axis=0)
+    offsets += rng.normal(size=(2000, 2)) * 0.001
+    wanted = KMeans(50, init=1000 * offsets[::40]).fit(1000 * offsets)
+    places = offsets + np.array([41.15, -8.6])
+    found = KMeans(50, init=places[::40]).fit(places)
+    assert 1e6 * found.inertia_ == pytest.approx(wanted.inertia_, rel=1e-5)
+    np.testing.assert_array_equal(found.labels_, wanted.labels_)
+
+
+def test_blobs_are_found_from_drawn_starts():
+    points, blobs = make_blobs(500, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    for batch_size in (None, 50):
+        found = KMeans(3, n_init=3, batch_size=batch_size, random_state=1).fit(points)
+        assert len(set(zip(found.labels_.tolist(), blobs.tolist(), strict=True))) == 3
+        np.testing.assert_array_equal(found.predict(points), found.labels_)
+        np.testing.assert_array_equal(found.predict(found.cluster_centers_), [0, 1, 2])
+
+
+def test_seeds_repeat_and_more_starts_are_no_worse():
+    points = make_points()
+    first, again = (KMeans(20, random_state=3).fit(points) for _ in range(2))
+    np.testing.assert_array_equal(first.cluster_centers_, again.cluster_centers_)
+    assert KMeans(20, n_init=5, random_state=3).fit(points).inertia_ <= first.inertia_
+
+
+def test_permutation_and_translation_change_nothing():
+    points = make_points()
+    start = points[:9]
+    found = KMeans(9, init=start).fit(points)
+    order = np.random.default_rng(0).permutation(len(points))
+    permuted = KMeans(9, init=start).fit(points[order])
+    np.testing.assert_array_equal(permuted.labels_, found.labels_[order])
+    moved = KMeans(9, init=start - 300).fit(points - 300)
+    np.testing.assert_array_equal(moved.labels_, found.labels_)
+    np.testing.assert_allclose(moved.cluster_centers_ + 300, found.cluster_centers_, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [None, 100])
+def test_a_memory_mapped_file_gives_what_an_array_gives(tmp_path, batch_size):
+    points = make_points().astype(np.float32)
+    file = np.memmap(tmp_path / "points", np.float32, "w+", shape=points.shape)
+    file[:] = points
+    options = {"init": points[:9], "batch_size": batch_size}
+    found = KMeans(9, memory_mib=0.05, **options).fit(file)
+    wanted = KMeans(9, **options).fit(points)
+    np.testing.assert_allclose(found.cluster_centers_, wanted.cluster_centers_, atol=1e-5)
+    np.testing.assert_array_equal(found.labels_, wanted.labels_)
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_one_row_and_equal_rows(batch_size):
+    one = KMeans(1, batch_size=batch_size).fit(np.array([[3.0, 4.0]]))
+    np.testing.assert_array_equal(one.cluster_centers_, [[3, 4]])
+    assert one.inertia_ == 0
+    equal = KMeans(3, batch_size=batch_size).fit(np.full((8, 2), 5.0))
+    np.testing.assert_allclose(equal.cluster_centers_, np.full((3, 2), 5.0))
+    assert equal.inertia_ == 0
+
+
+def test_errors_name_the_argument():
+    for options, message in (
+        ({"n_clusters": 0}, "n_clusters must be > 0, received 0"),
+        ({"n_init": 0}, "n_init must be > 0, received 0"),
+        ({"tol": -1}, "tol must be >= 0, received -1"),
+        ({"batch_size": 0}, "batch_size must be > 0, received 0"),
+        ({"init": "random"}, r"init must be k-means\+\+ or centres, received random"),
+        ({"init": np.zeros((3, 2))}, r"init must have shape \(2, any\), received \(3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            KMeans(**{"n_clusters": 2, **options})
+    with pytest.raises(ValueError, match="points must be 2 or more, received 1"):
+        KMeans(2).fit(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=r"init must have shape \(any, 3\), received \(2, 2\)"):
+        KMeans(2, init=np.zeros((2, 2))).fit(np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="points must be finite"):
+        KMeans(1).fit(np.array([[np.nan]]))
+    with pytest.raises(ValueError, match=r"\(any, 1\), received \(1, 2\)"):
+        KMeans(1).fit(np.zeros((1, 1))).predict(np.zeros((1, 2)))
+
+
+@pytest.mark.slow
+def test_speed_against_scikit_learn():
+    """Five passes from the same start; the bound leaves room for a busy machine."""
+    points = np.random.default_rng(0).normal(size=(200_000, 64)).astype(np.float32)
+    seconds, inertia = [], []
+    for fit in (
+        KMeans(256, init=points[:256], max_iter=5, tol=0).fit,
+        cluster.KMeans(256, init=points[:256], n_init=1, max_iter=5, tol=0).fit,
+    ):
+        start = time.perf_counter()
+        inertia.append(fit(points).inertia_)
+        seconds.append(time.perf_counter() - start)
+    assert inertia[0] == pytest.approx(inertia[1], rel=1e-3)
+    assert seconds[0] < 2 * seconds[1]
