@@ -127,7 +127,7 @@ def test_differences_are_found():
     assert differ_in_modes(ours, Modes(places[::-1], has_all=True)) == ""
     assert "2 modes, ours are 3" in differ_in_modes(ours, others)
     assert differ_in_modes(ours, others._replace(has_all=False)) == ""
-    assert "apart" in differ_in_modes(ours, Modes(places + 0.1, has_all=False))
+    assert "apart" in differ_in_modes(ours, Modes(places + 0.2, has_all=False))
 
 
 def test_less_than_all_rows_is_smaller():
