@@ -148,11 +148,8 @@ def _differ_in_modes(ours: Modes, theirs: Modes) -> str:
     nearest = NearestNeighbors(n_neighbors=1).fit(ours.places)
     apart = nearest.kneighbors(theirs.places)[0].max()
     # Few seeds come from elsewhere, and may stop a few points beside on a flat top.
-    return (
-        ""
-        if apart < (0.01 if theirs.has_all else 0.05) * BANDWIDTH
-        else f"modes are up to {apart:.2g} apart"
-    )
+    most = (0.01 if theirs.has_all else 0.05) * BANDWIDTH
+    return "" if apart < most else f"modes are up to {apart:.2g} apart"
 
 
 def _make_kmeans(n: int, n_clusters: int) -> Runs:

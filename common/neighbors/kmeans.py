@@ -38,7 +38,7 @@ class KMeans:
     Raises:
         ValueError: a number is out of range, or init is neither a word nor (K, any).
 
-    Cost: O(N K D) a pass; 0.1 s for 200,000 x 64 rows and 256 centres on 2 cores.
+    Cost: O(N K D) a pass.
 
     Source: Lloyd, "Least Squares Quantization in PCM", 1982; Sculley, "Web-Scale K-Means
         Clustering", 2010, for mini-batches.

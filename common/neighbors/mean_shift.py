@@ -60,8 +60,7 @@ class MeanShift:
 
     Cost: a step of a place takes O(sqrt(n) log N) for the n points within a bandwidth and a flat
         kernel, up to D = 2; O(n) for the Gaussian one, with n within its cut-off; for D > 2, O(n)
-        with n those that are near in the two widest columns. A million points in the plane with 200
-        within a bandwidth take 20 s from all points on 2 cores, 8 s by the grid.
+        with n those that are near in the two widest columns.
 
     Source: Comaniciu and Meer, "Mean Shift: A Robust Approach Toward Feature Space Analysis", 2002.
         Merging is scikit-learn's.

@@ -113,15 +113,20 @@ class Strips:
         Returns:
             Starts and ends, each (Q, S): runs of rows of `points`, one in every strip.
         """
-        x, strips, below = self._near_strips(places)
+        return self._find_runs(*self._near_strips(places))
+
+    def _find_runs(
+        self, x: np.ndarray, strips: np.ndarray, below: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find runs of places as `_near_strips` gives them."""
         gap = np.maximum(np.maximum(below, -below - self._height) - self._slack, 0)
         reach = np.sqrt(np.maximum(self.radius**2 - gap**2, 0)) + self._slack
         return self._search(strips, x - reach, "left"), self._search(strips, x + reach, "right")
 
     def _find_ends(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find the two ends of every run, and sum its middle up."""
-        starts, ends = self.find_runs(places)
         x, strips, below = self._near_strips(places)
+        starts, ends = self._find_runs(x, strips, below)
         far = np.maximum(np.abs(below), np.abs(below + self._height)) + self._slack
         sure = np.sqrt(np.maximum(self.radius**2 - far**2, 0)) - self._slack
         left = np.where(sure > 0, self._search(strips, x - sure, "left"), starts)

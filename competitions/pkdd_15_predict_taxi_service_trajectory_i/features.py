@@ -9,7 +9,11 @@ import pandas as pd
 from common.checks import InputError
 from common.geo import project_km
 from competitions.pkdd_15_predict_taxi_service_trajectory_i.competition import Config
-from competitions.pkdd_15_predict_taxi_service_trajectory_i.trips import POINT_S, Trips
+from competitions.pkdd_15_predict_taxi_service_trajectory_i.trips import (
+    POINT_S,
+    Trips,
+    number_points,
+)
 
 PORTO = np.array([41.1579, -8.6291])
 """Where the map is flat: x and y are km to the east and north of it."""
@@ -139,8 +143,7 @@ def draw_snapshots(n_points: np.ndarray, *, every_s: float, seed: int) -> Prefix
     duration_s = POINT_S * (n_points - 1)
     first_s = every_s * np.random.default_rng(seed).random(len(n_points))
     n_looks = np.ceil(np.maximum(duration_s - first_s, 0) / every_s).astype(np.int64)
-    trip = np.repeat(np.arange(len(n_points)), n_looks)
-    look = np.arange(len(trip)) - np.repeat(np.cumsum(n_looks) - n_looks, n_looks)
+    trip, look = number_points(n_looks)
     n_seen = ((first_s[trip] + look * every_s) // POINT_S).astype(np.int64) + 1
     return Prefixes(trip, np.minimum(n_seen, n_points[trip] - 1))
 

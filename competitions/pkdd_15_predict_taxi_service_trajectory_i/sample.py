@@ -15,7 +15,10 @@ from competitions.pkdd_15_predict_taxi_service_trajectory_i.features import (
     PORTO,
     draw_snapshots,
 )
-from competitions.pkdd_15_predict_taxi_service_trajectory_i.trips import POINT_S
+from competitions.pkdd_15_predict_taxi_service_trajectory_i.trips import (
+    POINT_S,
+    number_points,
+)
 
 N_ROWS, N_TEST = 600, 60
 CHUNK = 50_000
@@ -119,7 +122,7 @@ def _walk_to_goals(
     way = world.places[goal] + rng.normal(scale=0.05, size=(n, 2)) - begin
     pace = rng.uniform(*STEP_KM, n)
     n_points = np.ceil(np.abs(way).sum(axis=1) / pace).astype(np.int64) + 2
-    trip, step = _number_points(n_points)
+    trip, step = number_points(n_points)
     gone = (step * pace[trip])[:, None]
     leg = np.abs(way)
     swap = rng.random(n) < 0.5
@@ -137,18 +140,12 @@ def _walk_anywhere(
     """Take each step any way: the mean of where it leads is where it began."""
     n = len(client)
     n_points = rng.integers(FEWEST, MOST, n)
-    trip, step = _number_points(n_points)
+    trip, step = number_points(n_points)
     moves = rng.normal(scale=np.mean(STEP_KM), size=(len(trip), 2))
     moves[step == 0] = world.places[rng.choice(N_PLACES, n, p=world.popularity)]
     summed = np.cumsum(moves, axis=0)
     begin = np.cumsum(n_points) - n_points
     return summed - (summed[begin] - moves[begin])[trip], n_points
-
-
-def _number_points(n_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give each point's trip and its place in the trip, (P,) each."""
-    trip = np.repeat(np.arange(len(n_points)), n_points)
-    return trip, np.arange(len(trip)) - np.repeat(np.cumsum(n_points) - n_points, n_points)
 
 
 def _write_polylines(points: np.ndarray, n_points: np.ndarray) -> list[str]:

@@ -112,6 +112,19 @@ def load_test(raw: Path, *, start: np.ndarray) -> Trips:
     return Trips(trips.ids, trips.table, points, _lay_out(np.maximum(trips.n_points, 1)))
 
 
+def number_points(n_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tell each point's trip and its place in the trip.
+
+    Args:
+        n_points: (n,) int, of each trip.
+
+    Returns:
+        (P,) int and (P,) int, trip after trip.
+    """
+    trip = np.repeat(np.arange(len(n_points)), n_points)
+    return trip, np.arange(len(trip)) - np.repeat(np.cumsum(n_points) - n_points, n_points)
+
+
 def _parse(chunk: pd.DataFrame, path: Path) -> Trips:
     points, n_points = parse_polylines(chunk["POLYLINE"], path)
     table = pd.DataFrame({name: _parse_whole(chunk[name], path) for name in _NUMBERS})

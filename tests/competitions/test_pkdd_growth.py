@@ -1,26 +1,17 @@
 """How reading and cutting grow with the trips: seconds and memory of a process of its own."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from competitions.pkdd_15_predict_taxi_service_trajectory_i.sample import write_sample
+from tests.helpers.growth import measure
 
-ROOT = Path(__file__).parents[2]
 FOLDER = "competitions.pkdd_15_predict_taxi_service_trajectory_i"
 MEASURE = f"""
-import json, sys, time
-from pathlib import Path
 from {FOLDER}.competition import Config
 from {FOLDER}.features import PORTO, make_rows
 from {FOLDER}.trips import load_test, load_train
-
-def load_peak_gib():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
 
 raw, before, start = Path(sys.argv[1]), load_peak_gib(), time.perf_counter()
 train = load_train(raw)
@@ -30,26 +21,16 @@ print(json.dumps({{"seconds": seconds, "added_gib": load_peak_gib() - before, "n
 """
 
 
-def measure(folder: Path, n_rows: int) -> dict[str, float]:
-    folder.mkdir()
-    write_sample(folder, 0, n_rows=n_rows)
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(folder)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads Linux's /proc")
 def test_reading_grows_with_the_trips_and_what_is_kept_does_not(tmp_path):
     """Ten times the trips take about ten times as long: a slack of two for a busy machine. 200,000
     add less than 0.7 GiB, so Kaggle's 1.7 million less than 6.
     """
-    small, large = measure(tmp_path / "small", 20_000), measure(tmp_path / "large", 200_000)
+    small, large = (
+        measure(MEASURE, write_sample, tmp_path / str(n_rows), n_rows)
+        for n_rows in (20_000, 200_000)
+    )
 
     assert large["seconds"] < 20 * small["seconds"]
     assert large["added_gib"] < 0.7

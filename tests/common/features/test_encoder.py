@@ -1,25 +1,15 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from common.features.encoder import FAR, learn_encoder
+from tests.helpers.tables import make_gappy_table
 
 CATEGORIES = ("store", "weekday")
 
 
 @pytest.fixture
 def small():
-    """Six rows: two categories, a number with a gap, one that is far out, one without a value."""
-    return pd.DataFrame(
-        {
-            "store": [3, 1, 3, 1, 3, 1],
-            "weekday": [0, 1, 2, 0, 1, 2],
-            "left": [1.0, 2.0, np.nan, 3.0, 4.0, 5.0],
-            "far": [0.0, 0, 0, 0, 1, 1],
-            "nothing": np.nan,
-        },
-        dtype=np.float32,
-    )
+    return make_gappy_table()
 
 
 def test_encoder_by_hand(small):
