@@ -55,7 +55,11 @@ def more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_with_a_competition_file_is_one_and_no_other_is(more):
-    real = ("bike_sharing_demand", "rossmann_store_sales")
+    real = (
+        "bike_sharing_demand",
+        "pkdd_15_predict_taxi_service_trajectory_i",
+        "rossmann_store_sales",
+    )
     assert load_names() == (*real, "toys_for_all", "toys_for_some")
 
 
