@@ -38,7 +38,7 @@ class KMeans:
     Raises:
         ValueError: a number is out of range, or init is neither a word nor (K, any).
 
-    Cost: O(N K D) a pass.
+    Cost: O(N K D) for the first pass; later ones measure only rows whose centre may change.
 
     Source: Lloyd, "Least Squares Quantization in PCM", 1982; Sculley, "Web-Scale K-Means
         Clustering", 2010, for mini-batches.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from common.neighbors.bounds import Bounds
 from common.neighbors.centred_rows import CentredRows
 
 _PATIENCE = 10
@@ -23,7 +24,8 @@ class Clusters(NamedTuple):
 def move_all(rows: CentredRows, centers: np.ndarray, *, max_iter: int, tol: float) -> Clusters:
     """Move centres to the means of their rows until they stand still.
 
-    Only rows that have changed centre are added to the sums and taken off them.
+    Only rows that may have another nearest centre than before are compared with all, and only
+    those that have are added to the sums and taken off them.
 
     Args:
         rows: N of them, N >= K.
@@ -39,14 +41,17 @@ def move_all(rows: CentredRows, centers: np.ndarray, *, max_iter: int, tol: floa
     """
     labels = np.full(rows.n, -1, np.int32)
     sums = np.zeros((len(centers), rows.n_dims + 1))
+    bounds = Bounds(rows.n)
     n_iter, is_moving = 0, True
     while is_moving and n_iter < max_iter:
         n_iter += 1
-        if not _update(rows, centers, labels, sums):
+        if not _update(rows, centers, labels, sums, bounds):
             break
-        _fill_empty(rows, centers, labels, sums)
+        bounds.own[_fill_empty(rows, centers, labels, sums)] = np.inf
         means = sums[:, :-1] / sums[:, -1:]
-        is_moving = np.square(means - centers).sum() > tol * rows.variance
+        moves = np.linalg.norm(means - centers, axis=1)
+        bounds.move(labels, moves)
+        is_moving = np.square(moves).sum() > tol * rows.variance
         centers = means
     return _finish(rows, centers, n_iter)
 
@@ -81,7 +86,7 @@ def move_by_batches(
     for n_iter in range(1, max_iter * per_pass + 1):
         batch = rows.take(np.sort(rng.integers(rows.n, size=batch_size)))
         tensor = _to_tensor(rows, centers)
-        labels, sums = _reassign(batch, tensor, np.full(batch_size, -1, np.int32))
+        labels, sums, *_ = _reassign(batch, tensor, np.full(batch_size, -1, np.int32))
         squares = _measure(batch, tensor, labels).numpy()
         totals, counts = np.split(sums.numpy(), [-1], axis=1)
         won += counts
@@ -113,25 +118,41 @@ def _finish(rows: CentredRows, centers: np.ndarray, n_iter: int) -> Clusters:
     return Clusters(centers, labels, float(_measure_all(rows, centers, labels).sum()), n_iter)
 
 
-def _update(rows: CentredRows, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray) -> bool:
-    """Bring labels and sums (K, D + 1) up to date in place; tell whether a row has changed."""
+def _update(
+    rows: CentredRows, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, bounds: Bounds
+) -> bool:
+    """Bring labels, sums (K, D + 1) and bounds up to date in place; tell if a label has changed."""
     tensor = _to_tensor(rows, centers)
+    bounds.compare(centers, tensor.dtype.as_numpy_dtype)
     has_changed = False
     for where, block in rows:
-        found, change = (t.numpy() for t in _reassign(block, tensor, labels[where]))
-        has_changed |= not np.array_equal(found, labels[where])
-        labels[where] = found
+        asked = bounds.find_doubtful(where, labels[where])
+        if not len(asked):
+            continue
+        if len(asked) < len(block):
+            block = tf.gather(block, asked - where.start)
+        found, change, squares, scores = (
+            t.numpy() for t in _reassign(block, tensor, labels[asked])
+        )
+        bounds.learn(asked, squares, scores)
+        has_changed |= not np.array_equal(found, labels[asked])
+        labels[asked] = found
         sums += change
     return has_changed
 
 
 def _fill_empty(
     rows: CentredRows, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray
-) -> None:
-    """Give every centre without rows the row that is furthest from its own, in place."""
+) -> list[int]:
+    """Give every centre without rows the row that is furthest from its own, in place.
+
+    Returns:
+        The numbers of those rows.
+    """
+    moved: list[int] = []
     empty = np.flatnonzero(sums[:, -1] == 0)
     if not len(empty):
-        return
+        return moved
     furthest = iter(np.argsort(-_measure_all(rows, centers, labels), kind="stable"))
     for center in empty:
         # The only row of a centre stays, or that centre would be empty next.
@@ -140,6 +161,8 @@ def _fill_empty(
         sums[labels[row]] -= values
         sums[center] += values
         labels[row] = center
+        moved.append(row)
+    return moved
 
 
 def _measure_all(rows: CentredRows, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -160,29 +183,39 @@ def _to_tensor(rows: CentredRows, centers: np.ndarray) -> tf.Tensor:
 
 @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
 def _find_nearest(rows: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
-    """Find the nearest centre of each row, the one with the highest x c - |c|^2 / 2: (B,) int32."""
+    """Find the nearest centre of each row: (B,) int32."""
+    return tf.argmax(_score(rows, centers), axis=1, output_type=tf.int32)
+
+
+def _score(rows: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
+    """Compute x c - |c|^2 / 2 for all rows and centres, highest where they are nearest: (B, K)."""
     # The norm rides along in the product, which is faster than another pass over the scores.
     norms = tf.reduce_sum(centers**2, axis=1, keepdims=True)
     weights = tf.concat([centers, -0.5 * norms], axis=1)
     rows = tf.pad(tf.cast(rows, centers.dtype), [[0, 0], [0, 1]], constant_values=1)
-    scores = tf.matmul(rows, weights, transpose_b=True)
-    return tf.argmax(scores, axis=1, output_type=tf.int32)
+    return tf.matmul(rows, weights, transpose_b=True)
 
 
 @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
 def _reassign(rows: tf.Tensor, centers: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """Find nearest centres (B,), and what sums and numbers of rows change by: (K, D + 1) float64.
 
-    Rows labelled -1 had no centre.
+    Rows labelled -1 had no centre. Further the rows' squared lengths (B,) float64, and their two
+    greatest scores (B, 2), the second -inf where there is one centre.
     """
-    found = _find_nearest(rows, centers)
+    scores, n_centers = _score(rows, centers), tf.shape(centers)[0]
+    found = tf.argmax(scores, axis=1, output_type=tf.int32)
+    none = tf.constant(-np.inf, scores.dtype)
+    others = tf.where(tf.range(n_centers) == found[:, None], none, scores)
+    greatest = tf.stack([tf.reduce_max(scores, axis=1), tf.reduce_max(others, axis=1)], axis=1)
+    squares = tf.reduce_sum(tf.square(tf.cast(rows, tf.float64)), axis=1)
     changed = tf.where(found != labels)[:, 0]
     values = tf.cast(tf.gather(rows, changed), tf.float64)
     values = tf.pad(values, [[0, 0], [0, 1]], constant_values=1)
     to, off = tf.gather(found, changed), tf.gather(labels, changed)
-    n_centers = tf.shape(centers)[0]
     change = tf.math.unsorted_segment_sum(values, to, n_centers)
-    return found, change - tf.math.unsorted_segment_sum(values, off, n_centers)
+    change -= tf.math.unsorted_segment_sum(values, off, n_centers)
+    return found, change, squares, greatest
 
 
 @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]

@@ -11,9 +11,8 @@ import tensorflow as tf
 from common.neighbors.selection import GROUP_SIZE, Block, prove
 from common.neighbors.spaces import Space
 
-N_QUERIES, N_ROWS = 256, 2**16
-"""At once, at the most: enough for a fast product, few enough for its scores to stay near the
-cores."""
+N_QUERIES, N_ROWS, N_SCORES = 1024, 2**17, 52_000_000
+"""At once, at the most, where memory allows: larger products are faster, up to 200 MB of scores."""
 
 N_SPARE = 6
 """Rows selected beyond K, so that rounding seldom decides which K are taken."""
@@ -21,7 +20,7 @@ N_SPARE = 6
 TIE = 1e-12
 """Relative difference of squared distances below which no row counts as nearer than another."""
 
-N_SAMPLED = 1024
+N_SAMPLED = 256
 """Rows that say where the centre is."""
 
 
@@ -142,7 +141,8 @@ class BlockedBase:
         row_bytes = (4 * max(self.centre.itemsize, float_bytes) + 8) * (n_dims + 1)
         n_rows = min(half // row_bytes, half // (32 * pair_bytes), N_ROWS, len(self.points))
         query_bytes = n_rows * pair_bytes + n_selected * (4 * GROUP_SIZE + 24 * (n_dims + 1))
-        return max(n_rows, 1), min(max(half // max(query_bytes, 1), 1), N_QUERIES)
+        n_queries = min(half // max(query_bytes, 1), N_SCORES // max(n_rows, 1), N_QUERIES)
+        return max(n_rows, 1), max(n_queries, 1)
 
     def _load_blocks(self, n_rows: int) -> Iterator[tuple[int, Block]]:
         for part in _cut(len(self.points), n_rows):
@@ -191,8 +191,10 @@ def find_centre(points: Any, space: Space) -> np.ndarray:
 
 
 def _cut(n: int, n_at_once: int) -> Iterator[slice]:
-    for start in range(0, n, n_at_once):
-        yield slice(start, min(start + n_at_once, n))
+    """Cut into slices of about the same length, as few as may be."""
+    n_parts = -(-n // n_at_once)
+    for part in range(n_parts):
+        yield slice(n * part // n_parts, n * (part + 1) // n_parts)
 
 
 def _keep_nearest(
