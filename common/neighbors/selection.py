@@ -112,18 +112,17 @@ class Block:
     @cached_property
     def _folded32(self) -> tf.Tensor:
         """Make (E + 1, N') float32: x above -|x|^2, padded to whole groups by scores of -inf."""
-        centred = tf.transpose(self.points - self.centre)
-        norms = tf.reduce_sum(tf.square(centred), axis=0, keepdims=True)
+        centred = self.points - self.centre
+        norms = tf.reduce_sum(tf.square(centred), axis=1)
         # Rows that float32 does not hold are left to the search in float64.
         held = norms <= LARGEST_FLOAT32**2
         if not tf.reduce_all(held):
-            centred = tf.where(held, centred, 0)
+            centred = tf.where(held[:, None], centred, 0)
             norms = tf.where(held, norms, np.inf)
-        folded = tf.concat([tf.cast(centred, tf.float32), -tf.cast(norms, tf.float32)], axis=0)
         n_more = GROUP_SIZE - len(self.points) % GROUP_SIZE
-        padding = np.zeros((len(folded), n_more), np.float32)
-        padding[-1] = -np.inf
-        return tf.concat([folded, padding], axis=1)
+        columns = tf.pad(tf.transpose(tf.cast(centred, tf.float32)), [[0, 0], [0, n_more]])
+        last = -tf.pad(tf.cast(norms, tf.float32), [[0, n_more]], constant_values=np.inf)
+        return tf.concat([columns, last[None]], axis=0)
 
     @cached_property
     def _padded_groups(self) -> tf.Tensor:
