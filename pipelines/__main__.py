@@ -171,6 +171,27 @@ def bench(
 
 
 @app.command()
+def growth(
+    name: Name,
+    variant: Annotated[str | None, typer.Argument(help="[default: the competition's]")] = None,
+    rows: Annotated[
+        str, typer.Option(help="Sizes of made-up data, in train rows.")
+    ] = "1000,10000,100000",
+) -> None:
+    """Measure how seconds and memory grow, on made-up data."""
+    from pipelines.catalog import load_competition
+    from pipelines.growth import grow
+
+    competition = load_competition(name)
+    try:
+        sizes = [int(size) for size in rows.split(",")]
+    except ValueError:
+        raise InputError(f"--rows must be numbers like 1000,10000, received {rows}") from None
+    chosen = variant or competition.facts.DEFAULT
+    grow(competition, load_home(), console, variant=chosen, sizes=sizes)
+
+
+@app.command()
 def reproduce(
     manifest: Annotated[Path, typer.Argument(help="A JSON file that `run` wrote.")],
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if raw files differ.")] = False,

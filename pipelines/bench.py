@@ -1,9 +1,6 @@
 """Variants x seeds: one table, one picture, with honest differences."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +15,8 @@ from common.contract import Metric, OutOfFold
 from common.data.paths import Home, written_whole
 from common.validation.significance import holm, nadeau_bengio, paired_difference
 from pipelines.catalog import Competition, choose_config
-from pipelines.manifests import CODE, FORMAT, load_manifest
+from pipelines.children import run_child
+from pipelines.manifests import FORMAT, load_manifest
 from pipelines.run import Request
 
 COLUMNS = (
@@ -156,16 +154,7 @@ def _run_child(request: Request, home: Home) -> dict[str, Any]:
     # A work folder of its own: fits that a run kept while another was beside it took longer.
     words += ["--seed", str(request.seed), "--jobs", "1"]
     words += ["--work", str(home.work(request.competition.name) / "bench")]
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines", "run", *words],
-        cwd=CODE,
-        env=os.environ | {"PIPELINES_HOME": str(home.root)},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise InputError(f"`run {' '.join(words)}` failed: {''.join(last)}")
+    run_child(["run", *words], home)
     folder = home.submissions(request.competition.name, request.kind)
     return load_manifest(folder / f"{request.stem}.json")
 

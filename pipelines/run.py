@@ -176,7 +176,7 @@ def compute(
         with (
             PeakMemory() as memory,
             quiet_tensorflow(),
-            shown_progress(console),
+            shown_progress(console) as stages,
             joblib.parallel_config(
                 "loky", n_jobs=jobs, inner_max_num_threads=config.threads, idle_worker_timeout=30
             ),
@@ -198,6 +198,7 @@ def compute(
         "peak_memory_mib": round(max(memory.mib, outcome.cost.peak_mib)),
         "n_parameters": outcome.cost.n_parameters,
         "jobs": jobs,
+        "stages": stages,
     }
     return manifest, outcome
 

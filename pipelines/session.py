@@ -76,14 +76,18 @@ def _pass_on(reading: int, screen: int) -> None:
 
 
 class _ProgressHandler(logging.Handler):
-    """Shows `cross_fit`'s log as one bar per model."""
+    """Shows `cross_fit`'s log as one bar per model, and adds up the seconds of stages."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self._progress = progress
         self._bars: dict[str, Any] = {}
+        self.stages: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, "stage"):
+            name, seconds = record.stage
+            self.stages[name] = round(self.stages.get(name, 0) + seconds, 1)
         if not hasattr(record, "progress"):
             self._progress.console.print(record.getMessage())
             return
@@ -94,8 +98,12 @@ class _ProgressHandler(logging.Handler):
 
 
 @contextmanager
-def shown_progress(console: Console) -> Iterator[None]:
-    """Show `cross_fit`'s log as it comes, and what `common` and competitions warn of."""
+def shown_progress(console: Console) -> Iterator[dict[str, float]]:
+    """Show `cross_fit`'s log as it comes, and what `common` and competitions warn of.
+
+    Yields:
+        {stage: seconds} of those that have ended.
+    """
     columns = (TextColumn("  {task.description:<25}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TextColumn("fits"), TimeElapsedColumn(), console=console) as progress:
         handler = _ProgressHandler(progress)
@@ -105,7 +113,7 @@ def shown_progress(console: Console) -> Iterator[None]:
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
         try:
-            yield
+            yield handler.stages
         finally:
             for logger, level in zip(loggers, before, strict=True):
                 logger.removeHandler(handler)

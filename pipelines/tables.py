@@ -88,8 +88,10 @@ def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
         return _make_variants(competition, kind, manifests)
     if kind in RANKED_KINDS and what == "bench":
         return _make_bench(name, kind, manifests)
+    if table == "growth":
+        return _make_growth(name, manifests)
     raise InputError(
-        f"{path}: a marker must be competitions, speed, KIND-variants or KIND-bench, "
+        f"{path}: a marker must be competitions, speed, growth, KIND-variants or KIND-bench, "
         f"received {table}"
     )
 
@@ -173,6 +175,15 @@ def _make_bench(name: str, kind: str, manifests: Manifests) -> str:
         [heading for _, heading in COLUMNS],
         [make_cells(row) for table in tables for row in table["rows"]],
     )
+
+
+def _make_growth(name: str, manifests: Manifests) -> str:
+    from pipelines import growth
+
+    path = Path("submissions") / name / "sample" / growth.FILE
+    if path not in manifests:
+        return _write_markdown([], [])
+    return _write_markdown(*growth.make_cells(manifests[path]))
 
 
 def _find_default(competition: Competition, manifests: Manifests) -> dict[str, dict[str, Any]]:

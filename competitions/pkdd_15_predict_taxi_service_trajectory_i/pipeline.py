@@ -1,11 +1,6 @@
 """From raw trips to a submission."""
 
 import logging
-import resource
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +13,7 @@ from common.data.folds import FoldStore
 from common.ensemble.blend import nonnegative_weights, weighted_mean
 from common.geo import project_km, unproject_km
 from common.seeds import derive
+from common.stages import timed
 from common.training.cross_fit import cross_fit
 from common.training.cross_select import cross_select
 from common.validation.folds import Fold, group_folds
@@ -111,17 +107,6 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         oof=oof,
         cost=add_costs(part.cost for part in fitted),
     )
-
-
-@contextmanager
-def timed(stage: str) -> Iterator[None]:
-    """Log what a stage took, and the most memory that this process has held so far."""
-    start = time.perf_counter()
-    yield
-    seconds = time.perf_counter() - start
-    unit = 1024**3 if sys.platform == "darwin" else 1024**2  # bytes there, kibibytes elsewhere
-    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    log.info("%s: %.1f s, %.1f GiB at most so far", stage, seconds, gib)
 
 
 def score_km(target: np.ndarray, prediction: np.ndarray) -> float:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 NAME = "bike_sharing_demand"
 COMMANDS = (
     *("list", "doctor", "download", "import", "open", "holdout"),
-    *("sample", "run", "bench", "reproduce", "submit", "speed", "tables"),
+    *("sample", "run", "bench", "growth", "reproduce", "submit", "speed", "tables"),
 )
 
 

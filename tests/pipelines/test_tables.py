@@ -118,7 +118,7 @@ def test_the_races_stand_in_their_order(root):
     ]
 
 
-@pytest.mark.parametrize("table", ["kaggle-variants", "open-bench", "holdout-bench", "speed"])
+@pytest.mark.parametrize("table", ["kaggle-variants", "open-bench", "holdout-bench", "speed", "growth"])
 def test_where_no_run_is_tracked_the_table_says_so(root, table):
     write_manifest(root, "sample", "blend-seed0", 0.4)
     write_pages(root, bikes=mark(table, "| old |\n"))
@@ -132,7 +132,7 @@ def test_an_unknown_marker_is_told_with_its_page(root, table):
         tables.make_pages()
     page = root / "competitions" / NAME / "README.md"
     assert str(told.value) == (
-        f"{page}: a marker must be competitions, speed, KIND-variants or KIND-bench, "
+        f"{page}: a marker must be competitions, speed, growth, KIND-variants or KIND-bench, "
         f"received {table}"
     )
 
