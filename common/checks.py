@@ -1,6 +1,6 @@
 """Argument checks, and the one error type that is shown to a user as a single line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -16,6 +16,33 @@ def check_positive(name: str, value: float) -> None:
     """
     if not value > 0:
         raise ValueError(f"{name} must be > 0, received {value}")
+
+
+def check_choices(
+    name: str,
+    received: str | Sequence[str],
+    choices: Iterable[str],
+    *,
+    error: type[ValueError] = ValueError,
+) -> None:
+    """Check that a word, or each of several, is among those there are.
+
+    Args:
+        name: what the caller calls it.
+        received: one word, or one or more.
+        choices: all that there are.
+        error: what is raised: `InputError` where the words are a user's.
+
+    Raises:
+        ValueError: a word is none of them, or there is no word.
+    """
+    choices = list(choices)
+    words, number = ([received], "one") if isinstance(received, str) else (received, "some")
+    if not words or not set(words) <= set(choices):
+        raise error(
+            f"{name} must be {number} of {', '.join(choices)}, "
+            f"received {', '.join(words) or 'none'}"
+        )
 
 
 def check_shape(name: str, array: Any, shape: Sequence[int | None]) -> None:

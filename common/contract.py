@@ -44,15 +44,28 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """JPEG or PNG files by a glob of their paths among the raw files: "train/*/*.png", say.
+
+    `optional` is as of a `Table`.
+    """
+
+    path: str
+    optional: str = ""
+
+
+@dataclass(frozen=True)
 class SubmissionFile:
     """What a submission must look like: Kaggle's sample among the raw files decides.
 
-    `minimum` is the least value that the metric can take (0 for counts), or None.
+    `minimum` is the least value that the metric can take (0 for counts), or None. `classes`, when
+    not empty, are the words that stand in the value column; the metric takes their numbers.
     """
 
     path: str
     id_column: str
     minimum: float | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

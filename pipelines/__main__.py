@@ -220,28 +220,20 @@ def submit(
 
 @app.command()
 def speed(
+    suites: Annotated[
+        list[str] | None, typer.Argument(help="neighbors, pictures [default: all]")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1)] = 5,
     share: Annotated[
         float, typer.Option(min=0.0001, max=1.0, help="Of all rows: less for a quick look.")
     ] = 1.0,
 ) -> None:
-    """Race the neighbours and clusters of the library against well-known ones."""
+    """Race neighbours, clusters and pictures against well-known libraries."""
     # Idle threads of another library's OpenMP would take the cores from ours, or ours from its.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from pipelines import speed as racing
-    from pipelines import speed_neighbors
+    from pipelines.speed import race_suites
 
-    home = load_home()
-    work = home.work("speed")
-    stored = home.submissions("speed", "neighbors") if share == 1 else work
-    racing.race(
-        speed_neighbors.make_races(share=share),
-        console,
-        path=stored / "speed.json",
-        picture=work / "neighbors.png",
-        n_rounds=rounds,
-        libraries=speed_neighbors.LIBRARIES,
-    )
+    race_suites(suites or (), load_home(), console, n_rounds=rounds, share=share)
 
 
 @app.command()

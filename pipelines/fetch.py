@@ -21,12 +21,12 @@ from rich.progress import (
 )
 
 from common.checks import InputError
-from common.contract import Table
+from common.contract import Pictures, Table
 from common.data.archives import ArchiveError, write_unpacked
+from common.data.files import check_files
 from common.data.kaggle import Kaggle
 from common.data.paths import Home, written_whole
 from common.data.sources import SOURCE_FILE, write_kind
-from common.data.tables import check_files
 from pipelines.catalog import Competition, load_names
 from pipelines.session import locked
 
@@ -248,7 +248,7 @@ def _check_new(
         stays: a folder whose files will lie beside the new ones; they were checked when they came.
         in_part: more is to come, so only what is there is checked.
     """
-    files: tuple[Table, ...] = competition.facts.FILES
+    files: tuple[Table | Pictures, ...] = competition.facts.FILES
     brought = [file for file in files if any(new.glob(file.path))]
     absent = [file for file in files if file not in brought]
     if stays is not None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from common.checks import InputError
 from common.data.code import load_code_digest
+from common.data.files import group_digests
 from common.data.folds import load_versions
 from common.data.paths import Home
 from common.data.sources import compute_sha256, load_digests
@@ -45,7 +46,9 @@ def reproduce(
     manifest = load_run_manifest(path)
     competition = load_competition(manifest["competition"])
     kind = choose_kind(competition, home, manifest["kind"])
-    _check_raw(manifest, home.raw(competition.name, kind), console, anyway=anyway)
+    raw = home.raw(competition.name, kind)
+    files = group_digests(load_digests(raw), raw, competition.facts.FILES)
+    _check_raw(manifest["raw"]["files"], files, console, anyway=anyway)
     request = Request(
         competition,
         manifest["variant"],
@@ -68,8 +71,9 @@ def reproduce(
     return is_same
 
 
-def _check_raw(manifest: dict[str, Any], raw: Path, console: Console, *, anyway: bool) -> None:
-    then, now = manifest["raw"]["files"], load_digests(raw)
+def _check_raw(
+    then: dict[str, str], now: dict[str, str], console: Console, *, anyway: bool
+) -> None:
     names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     if not names:
         return
@@ -127,7 +131,7 @@ def _compare(manifest: dict[str, Any], folder: Path, csv: Path) -> tuple[bool, s
         or not (then.iloc[:, 0].astype(str).to_numpy() == new.iloc[:, 0].astype(str)).all()
     ):
         return False, f"different ids among {told}"
-    apart = np.abs(then.iloc[:, 1:].to_numpy(float) - new.iloc[:, 1:].to_numpy(float)).max(axis=1)
+    apart = _measure(then.iloc[:, 1:], new.iloc[:, 1:])
     if apart.max() <= TOLERANCE:
         return True, f"equal within {TOLERANCE:g} in {told}"
     worst = int(apart.argmax())
@@ -135,3 +139,12 @@ def _compare(manifest: dict[str, Any], folder: Path, csv: Path) -> tuple[bool, s
         f"different in {int((apart > TOLERANCE).sum()):,} of {told} ({len(apart):,}), "
         f"most at {new.iloc[worst, 0]!s}: {then.iloc[worst, 1]!s} then, {new.iloc[worst, 1]!s} now"
     )
+
+
+def _measure(then: pd.DataFrame, now: pd.DataFrame) -> np.ndarray:
+    """Measure how far each row's values are apart, (n,): words are equal, or 1 apart."""
+    if all(map(pd.api.types.is_numeric_dtype, now.dtypes)):
+        apart = np.abs(then.to_numpy(float) - now.to_numpy(float))
+    else:
+        apart = (then.astype(str).to_numpy() != now.astype(str).to_numpy()).astype(float)
+    return apart.max(axis=1)

@@ -23,11 +23,12 @@ from rich.console import Console
 from common.checks import InputError
 from common.contract import Outcome
 from common.data.code import load_code_digest
+from common.data.files import check_files, group_digests
 from common.data.folds import load_versions
 from common.data.paths import KINDS, Home, written_whole
 from common.data.sources import compute_sha256, join_digests, load_digests, load_source
 from common.data.submissions import check_submission, pick_values
-from common.data.tables import check_files, load_table
+from common.data.tables import load_table
 from common.seeds import limit_threads
 from common.validation.intervals import expected_score, expected_window_score, find_thin_strata
 from pipelines.catalog import Competition, choose_config
@@ -190,7 +191,9 @@ def compute(
 
     check_outcome(outcome, request)
     check_submission(outcome.submission, sample, competition.facts.SUBMISSION)
-    manifest = _make_manifest(request, config, digests, outcome) | facts
+    files = group_digests(digests, raw, competition.facts.FILES)
+    known_raw = {"digest": join_digests(digests), "files": files}
+    manifest = _make_manifest(request, config, known_raw, outcome) | facts
     manifest["score"]["true"] = _score_truth(request, home, outcome)
     manifest["run"] = {
         "seconds": round(seconds, 1),
@@ -266,7 +269,7 @@ def _score_truth(request: Request, home: Home, outcome: Outcome) -> float | None
 
 
 def _make_manifest(
-    request: Request, config: Any, digests: dict[str, str], outcome: Outcome
+    request: Request, config: Any, raw: dict[str, Any], outcome: Outcome
 ) -> dict[str, Any]:
     facts = request.competition.facts
     expected = (
@@ -290,7 +293,7 @@ def _make_manifest(
         "config": dataclasses.asdict(config),
         "seed": request.seed,
         "kind": request.kind,
-        "raw": {"digest": join_digests(digests), "files": digests},
+        "raw": raw,
         "versions": load_versions() | {"kaggle": importlib.metadata.version("kaggle")},
         "machine": load_machine_facts(),
         "score": {
@@ -342,6 +345,9 @@ def _write_results(
 
 
 def _describe(column: pd.Series) -> dict[str, float]:
+    """Describe a column of numbers, or count the words of another."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return {str(word): int(n) for word, n in column.value_counts().sort_index().items()}
     return {key: float(getattr(column, key)()) for key in ("min", "mean", "max", "std")}
 
 

@@ -1,5 +1,6 @@
 """How fast the library is: the same work by ours and by well-known ones, on the same data."""
 
+import importlib
 import json
 import multiprocessing
 import time
@@ -13,12 +14,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from common.checks import InputError
+from common.checks import InputError, check_choices
 from common.data.folds import load_versions
-from common.data.paths import written_whole
+from common.data.paths import Home, written_whole
 from pipelines.manifests import FORMAT, load_git_facts, load_machine_facts
 from pipelines.memory import PeakMemory
 
+SUITES = ("neighbors", "pictures")
+"""Races that are run and stored together: `speed_<suite>.py` lists them."""
 OURS = "ours"
 COLUMNS = ("work", "library", "seconds", "times ours", "MiB more at the peak")
 SEEN_EVERY_S = 0.01
@@ -35,6 +38,7 @@ class Race:
         make: makes the data and gives {library: its run, which returns the result}; ours is one.
         differ: (our result, another's) -> how they differ beyond rounding, or "".
         slow: libraries that are run once, since a run takes minutes.
+        unit: what the rows are, where a table shall tell how many a second; "pictures" for example.
     """
 
     family: str
@@ -43,10 +47,43 @@ class Race:
     make: Callable[[], Mapping[str, Callable[[], Any]]]
     differ: Callable[[Any, Any], str]
     slow: tuple[str, ...] = ()
+    unit: str = ""
 
     @property
     def name(self) -> str:
         return f"{self.family}, {self.size}"
+
+
+def race_suites(
+    names: Sequence[str], home: Home, console: Console, *, n_rounds: int, share: float
+) -> None:
+    """Run the races of some suites, or of all.
+
+    Args:
+        names: of `SUITES`; all where none is named.
+        home: where results go: what is raced over all rows beside the submissions, a quick look
+            below the work folder.
+        console: what the user sees.
+        n_rounds: >= 1.
+        share: of all rows, in (0, 1].
+
+    Raises:
+        InputError: there is no such suite, or the results of two libraries differ.
+    """
+    names = tuple(names) or SUITES
+    check_choices("speed", names, SUITES, error=InputError)
+    work = home.work("speed")
+    for name in names:
+        suite = importlib.import_module(f"pipelines.speed_{name}")
+        stored = home.submissions("speed", name) if share == 1 else work / name
+        race(
+            suite.make_races(share=share),
+            console,
+            path=stored / "speed.json",
+            picture=work / f"{name}.png",
+            n_rounds=n_rounds,
+            libraries=suite.LIBRARIES,
+        )
 
 
 def race(
@@ -108,27 +145,25 @@ def race(
 
 def _run(one: Race, n_rounds: int) -> list[dict[str, Any]]:
     runs = one.make()
-    ours = runs[OURS]()
+    ours, first_s = _time(runs[OURS])
     seconds: dict[str, list[float]] = {library: [] for library in runs}
     for library, run in runs.items():
-        start = time.perf_counter()
-        result = ours if library == OURS else run()
+        result, taken_s = (ours, first_s) if library == OURS else _time(run)
         if library in one.slow:
-            seconds[library].append(time.perf_counter() - start)
+            seconds[library].append(taken_s)
         if found := one.differ(ours, result):
             raise InputError(f"{one.name}: {library} gives another result: {found}")
     for _ in range(n_rounds):
         for library, run in runs.items():
             if library not in one.slow:
-                start = time.perf_counter()
-                run()
-                seconds[library].append(time.perf_counter() - start)
+                seconds[library].append(_time(run)[1])
     base = float(np.median(seconds[OURS]))
     return [
         {
             "work": one.name,
             "family": one.family,
             "size": one.rows,
+            "unit": one.unit,
             "library": library,
             "seconds": float(np.median(times)),
             "all_seconds": times,
@@ -137,6 +172,12 @@ def _run(one: Race, n_rounds: int) -> list[dict[str, Any]]:
         }
         for library, times in seconds.items()
     ]
+
+
+def _time(run: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - start
 
 
 def _measure_memory(one: Race, library: str) -> float:
@@ -157,10 +198,12 @@ def _run_watched(make: Callable[[], Mapping[str, Callable[[], Any]]], library: s
 
 def make_cells(row: Mapping[str, Any]) -> list[str]:
     """Write one row of a table as text, in the order of COLUMNS."""
+    unit = row.get("unit", "")
+    a_second = f" ({row['size'] / row['seconds']:,.0f} {unit}/s)" if unit else ""
     return [
         row["work"],
         row["library"],
-        f"{row['seconds']:.3g}",
+        f"{row['seconds']:.3g}{a_second}",
         f"{row['times_ours']:.2f}",
         f"{row['memory_mib']:,.0f}",
     ]

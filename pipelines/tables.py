@@ -80,9 +80,9 @@ def show_list(home: Home, console: Console) -> None:
 def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
     if table == "competitions":
         return _make_competitions(manifests)
-    if table == "speed":
-        return _make_speed(manifests)
     kind, _, what = table.partition("-")
+    if kind == "speed":
+        return _make_speed(manifests, what)
     competition = load_competition(name)
     if kind in RANKED_KINDS and what == "variants":
         return _make_variants(competition, kind, manifests)
@@ -91,8 +91,8 @@ def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
     if table == "growth":
         return _make_growth(name, manifests)
     raise InputError(
-        f"{path}: a marker must be competitions, speed, growth, KIND-variants or KIND-bench, "
-        f"received {table}"
+        f"{path}: a marker must be competitions, speed, speed-SUITE, growth, KIND-variants or "
+        f"KIND-bench, received {table}"
     )
 
 
@@ -128,10 +128,16 @@ def _make_competitions(manifests: Manifests) -> str:
     return _write_markdown([*heads, "gold / silver / bronze"], rows)
 
 
-def _make_speed(manifests: Manifests) -> str:
+def _make_speed(manifests: Manifests, suite: str) -> str:
+    """All races, or those of one suite."""
     from pipelines.speed import COLUMNS, make_cells
 
-    rows = [row for path, table in manifests.items() if path.name == SPEED for row in table["rows"]]
+    rows = [
+        row
+        for path, table in manifests.items()
+        if path.name == SPEED and suite in ("", path.parent.name)
+        for row in table["rows"]
+    ]
     return _write_markdown(COLUMNS, [make_cells(row) for row in rows])
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.checks import InputError
-from common.data.tables import check_columns
+from common.data.tables import check_columns, reading_table
 
 
 def load_chunks(
@@ -24,26 +23,24 @@ def load_chunks(
         stands on line k + 2.
 
     Raises:
-        InputError: the file is missing, empty, not UTF-8 or not a table, or a column is missing.
+        InputError: the file is missing, empty, not UTF-8 or not a table, a row is longer than the
+            header, or a column is missing.
     """
     columns = list(columns)
-    try:
-        with pd.read_csv(
+    with reading_table(path):
+        chunks = pd.read_csv(
             path,
             dtype="str",
             keep_default_na=False,
             encoding="utf-8-sig",
             index_col=False,
             chunksize=n_rows,
-        ) as chunks:
-            for chunk in chunks:
-                check_columns(path, chunk.columns, columns)
-                yield chunk[columns]
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing") from None
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path} is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not a UTF-8 CSV table: {' '.join(str(error).split())}"
-        ) from None
+        )
+    with chunks:
+        while True:
+            with reading_table(path):  # Not around `yield`: what the caller does is not meant.
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            check_columns(path, chunk.columns, columns)
+            yield chunk[columns]

@@ -16,15 +16,21 @@ PACKAGES = ("common", "competitions")
 def load_code_digest(competition: Path) -> str:
     """Hash the source that a competition's figures depend on.
 
+    Of Python it is the syntax tree without docstrings, so that comments, docstrings and layout can
+    be mended and the figures stand: no fit may read a docstring. Of other files it is every byte.
+
     Args:
         competition: the competition's folder.
 
     Returns:
-        sha256 in hexadecimal, of what `list_code` lists.
+        sha256 in hexadecimal, of what `list_code` lists. Another version of Python may parse the
+        same source to another tree.
     """
-    files = list_code(competition)
     return join_digests(
-        {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+        {
+            name: hashlib.sha256(_take_meaning(path)).hexdigest()
+            for name, path in list_code(competition).items()
+        }
     )
 
 
@@ -55,7 +61,7 @@ def list_code(competition: Path) -> dict[str, Path]:
 
 def _find_imports(path: Path) -> Iterator[Path]:
     """Find the files of all modules that a file imports from these packages."""
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -70,6 +76,30 @@ def _find_imports(path: Path) -> Iterator[Path]:
                 inits = [ROOT.joinpath(*parts[:end], "__init__.py") for end in ends]
                 module = ROOT.joinpath(*parts).with_suffix(".py")
                 yield from (file for file in (*inits, module) if file.is_file())
+
+
+def _take_meaning(path: Path) -> bytes:
+    """Take what a file does, without what it says about it."""
+    if path.suffix != ".py":
+        return path.read_bytes()
+    tree = _parse(path)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            body[:] = [line for line in body if not _is_text(line)]
+    return ast.dump(tree).encode()
+
+
+def _is_text(line: ast.stmt) -> bool:
+    """Tell a docstring, or a text below what it is about: either does nothing where it stands."""
+    return (
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
+    )
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), filename=str(path))
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -24,6 +24,7 @@ LIBRARIES = (
     "keras",
     "lightgbm",
     "numpy",
+    "opencv-python",
     "pandas",
     "scikit-learn",
     "scipy",
@@ -55,7 +56,7 @@ class FoldStore:
 
     def __init__(self, work: Path, raw: Path, code: Path) -> None:
         self._folder, self._code = work / "folds", code
-        self._facts = {
+        self._facts: dict[str, Any] = {
             "kind": raw.name,
             "raw": join_digests(load_digests(raw)),
             "code": load_code_digest(code),
@@ -63,16 +64,25 @@ class FoldStore:
             "machine": platform.machine(),
         }
 
-    def of(self, name: str, config: Any, *, without: Collection[str] = ()) -> "KeptFits":
+    def of(
+        self,
+        name: str,
+        config: Any,
+        *,
+        without: Collection[str] = (),
+        versions: Mapping[str, str] | None = None,
+    ) -> "KeptFits":
         """Open the shelf of one fit.
 
         Args:
             name: the fit.
             config: the dataclass with its settings.
             without: fields that the fit is not given and that may therefore differ.
+            versions: {program: version} of what the fit runs besides Python.
         """
         settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in without}
         facts = self._facts | {"fit": name, "settings": settings}
+        facts["versions"] = self._facts["versions"] | (versions or {})
         return KeptFits(self._folder, self._code, facts)
 
 

@@ -14,6 +14,11 @@ from common.data.tables import load_table
 
 HOW_TO_GET_R = "Debian: apt-get install r-base-core r-cran-ranger r-cran-data.table"
 
+_TELL_VERSIONS = """
+tell <- function(name) tryCatch(format(packageVersion(name)), error = function(e) "none")
+cat(format(getRversion()), sapply(commandArgs(TRUE), tell))
+"""
+
 
 def run_rscript(
     script: Path, tables: Mapping[str, pd.DataFrame], *, arguments: tuple[str, ...] = ()
@@ -50,6 +55,21 @@ def run_rscript(
         if done.returncode or not result.is_file():
             raise InputError(f"{script.name} failed in R: {_find_error(done)}")
         return load_table(result)
+
+
+def load_r_versions(*packages: str) -> dict[str, str]:
+    """Read the versions of R and of packages: they belong to the key of a fit that R makes.
+
+    Returns:
+        {"R" and each package: its version, or "none"}; nothing where R is not on this machine or
+        does not start, of which `run_rscript` tells.
+    """
+    program = shutil.which("Rscript")
+    if program is None:
+        return {}
+    asked = [program, "--vanilla", "-e", _TELL_VERSIONS, *packages]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    return dict(zip(("R", *packages), done.stdout.split(), strict=False))
 
 
 def _find_error(done: subprocess.CompletedProcess[str]) -> str:

@@ -1,7 +1,9 @@
 """CSV tables from disk, checked as they come in."""
 
+import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from common.checks import InputError
-from common.contract import Table
 
 
 def load_table(
@@ -30,8 +31,8 @@ def load_table(
         separator: what stands between the fields.
 
     Raises:
-        InputError: the file is missing, empty, not UTF-8 or not a table; a column is missing; a
-            date is none.
+        InputError: the file is missing, empty, not UTF-8 or not a table; a row is longer than the
+            header; a column is missing; a date is none.
     """
     dates = tuple(dates)
     types = {**(dtypes or {}), **dict.fromkeys(dates, "str")}
@@ -120,28 +121,6 @@ def check_labels(
             )
 
 
-def check_files(raw: Path, files: Iterable[Table]) -> list[str]:
-    """Check that a competition's files are there with their columns, by their first lines.
-
-    Returns:
-        One line for each optional file that is missing.
-
-    Raises:
-        InputError: a needed file is missing, or a file that is there is empty, not UTF-8 or lacks a
-            column.
-    """
-    notes = []
-    for file in files:
-        paths = sorted(raw.glob(file.path))
-        if not paths and not file.optional:
-            raise InputError(f"{raw / file.path} is missing")
-        if not paths:
-            notes.append(f"{file.path} is not there ({file.optional}); going on without it")
-        for path in paths:
-            check_columns(path, load_header(path, separator=file.separator), file.columns)
-    return notes
-
-
 def load_header(path: Path, *, separator: str = ",") -> list[str]:
     """Read a CSV file's column names.
 
@@ -154,23 +133,33 @@ def load_header(path: Path, *, separator: str = ",") -> list[str]:
     return list(head.columns)
 
 
-def _load_csv(path: Path, **options: Any) -> pd.DataFrame:
+@contextmanager
+def reading_table(path: Path) -> Iterator[None]:
+    """Tell in one line what is wrong with a CSV file that pandas reads meanwhile.
+
+    Raises:
+        InputError: it is missing, empty, not UTF-8 or not a table, or a row is longer than the
+            header. Of rows that are all too long pandas would only warn, and leave out their ends.
+    """
     try:
         with warnings.catch_warnings():
-            # Where rows are longer than the header, pandas would take their first field for an
-            # index.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            # A column gets one type from all of its rows, not one from each block of them.
-            return pd.read_csv(
-                path, encoding="utf-8-sig", index_col=False, low_memory=False, **options
-            )
+            yield
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a UTF-8 CSV table: {_one_line(error)}") from None
+    except pd.errors.ParserWarning:
+        raise InputError(f"{path}: rows must be no longer than the header, the first is") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        if found := re.search(r"in line (\d+), saw (\d+)$", reason):
+            told = f"line {found[1]} has {found[2]} fields"
+            raise InputError(f"{path}: rows must be no longer than the header, {told}") from None
+        raise InputError(f"{path} is not a UTF-8 CSV table: {reason}") from None
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _load_csv(path: Path, **options: Any) -> pd.DataFrame:
+    with reading_table(path):
+        # A column gets one type from all of its rows, not one from each block of them.
+        return pd.read_csv(path, encoding="utf-8-sig", index_col=False, low_memory=False, **options)

@@ -71,11 +71,13 @@ class Bounds:
             labels: (N,) each row's own centre.
             moves: (K,) distances.
         """
+        # A move is known as well as it rounds, and what it leaves of a bound likewise.
+        moves = moves * (1 + _DOUBT)
         first = int(np.argmax(moves))
         most = np.full(len(moves), moves[first])
         most[first] = np.delete(moves, first).max(initial=0)
         self.own += moves[labels]
-        self.others -= most[labels]
+        self.others = np.nextafter(self.others - most[labels], -np.inf)
 
     def _bound_error(self, norms: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
         reach = np.full_like(norms, self._longest)

@@ -1,4 +1,4 @@
-"""Points read in float32 blocks around their mean, from memory or a file that is larger."""
+"""Points read in blocks around their mean, from memory or a file that is larger."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.checks import check_shape
+from common.neighbors.spaces import check_real
 
 _MOST_ROWS = 16_384
 """Of a block: more made a product with a few hundred centres no faster."""
@@ -16,14 +17,16 @@ _LONGEST = 1e18
 
 
 class CentredRows:
-    """Rows of points less their mean, in float32, block by block.
+    """Rows of points less their mean, block by block.
 
     Far from the origin float32 has no digits left for what tells rows apart; around the mean it
-    has. Blocks are kept if they fit into half of the memory, else read anew in each pass.
+    has, down to 6e-8 of `reach`. For what is finer, as beside outliers, there is float64. Blocks of
+    float32 are kept if they fit into half of the memory, else read anew in each pass, as those of
+    float64 always are.
 
     Args:
         points: (N, D) numbers, N and D >= 1; may be memory-mapped.
-        width: numbers that the caller holds for each row of a block, > 0.
+        width: numbers of 4 bytes that the caller holds for each row of a block, > 0.
         memory_mib: bounds what blocks take, down to one row.
 
     Attributes:
@@ -32,14 +35,16 @@ class CentredRows:
         reach: no row is further from the mean.
 
     Raises:
-        ValueError: points are not (N, D), there are none, or one is not finite or may lie further
-            than 1e18 from the mean.
+        ValueError: points are not (N, D) real numbers, there are none, or one is not finite or may
+            lie further than 1e18 from the mean.
     """
 
     def __init__(self, points: np.ndarray, *, width: int, memory_mib: int) -> None:
+        points = points if hasattr(points, "shape") else np.asarray(points)
         check_shape("points", points, (None, None))
         if not (len(points) and points.shape[1]):
             raise ValueError(f"points must have 1 row and column or more, received {points.shape}")
+        check_real("points", np.asarray(points[:1]))
         self.n, self.n_dims = points.shape
         self._points = points
         bytes_per_row = 4 * width + 24 * self.n_dims
@@ -47,39 +52,40 @@ class CentredRows:
         self._measure()
         self._kept: list[tf.Tensor] | None = None
         if 4 * points.size <= memory_mib * 2**19:
-            self._kept = [rows for _, rows in self]
+            self._kept = [rows for _, rows in self.blocks()]
 
-    def __iter__(self) -> Iterator[tuple[slice, tf.Tensor]]:
-        """Yield which rows a block holds, and the block: (B, D) float32."""
+    def blocks(self, dtype: type[np.floating] = np.float32) -> Iterator[tuple[slice, tf.Tensor]]:
+        """Yield which rows a block holds, and the block: (B, D)."""
+        kept = self._kept if dtype == np.float32 else None
         for number, start in enumerate(range(0, self.n, self._size)):
             rows = slice(start, min(start + self._size, self.n))
-            yield rows, self.take(rows) if self._kept is None else self._kept[number]
+            yield rows, self.take(rows, dtype) if kept is None else kept[number]
 
-    def take(self, rows: Any) -> tf.Tensor:
-        """Read some rows: (B, D) float32."""
-        return self.centre(self._points[rows])
-
-    def centre(self, points: np.ndarray) -> tf.Tensor:
-        """Bring other points to these rows' mean and type: (Q, D) float32."""
-        return tf.constant((points - self.mean).astype(np.float32))
+    def take(self, rows: Any, dtype: type[np.floating] = np.float32) -> tf.Tensor:
+        """Read some rows: (B, D)."""
+        return tf.constant((self._points[rows] - self.mean).astype(dtype, copy=False))
 
     def _measure(self) -> None:
         """Find mean, variance and reach in one pass."""
         first = np.asarray(self._points[0], np.float64)
         total, squares, furthest = np.zeros(self.n_dims), np.zeros(self.n_dims), 0.0
         for start in range(0, self.n, self._size):
-            block = np.asarray(self._points[start : start + self._size], np.float64) - first
+            with np.errstate(over="ignore", invalid="ignore"):
+                block = np.asarray(self._points[start : start + self._size], np.float64) - first
+            _check_reach(np.maximum(block.max(), -block.min()))
             total += block.sum(axis=0)
             block *= block
             squares += block.sum(axis=0)
             furthest = max(furthest, float(np.sqrt(block.sum(axis=1).max())))
-            if not np.isfinite(squares).all():
-                raise ValueError("points must be finite, received NaN or inf")
         mean = total / self.n
         self.mean = first + mean
         self.variance = float(np.maximum(squares / self.n - mean**2, 0).mean())
         self.reach = furthest + float(np.linalg.norm(mean))
-        if self.reach > _LONGEST:
-            raise ValueError(
-                f"points must be within {_LONGEST:g} of their mean, received {self.reach:g}"
-            )
+        _check_reach(self.reach)
+
+
+def _check_reach(reach: float) -> None:
+    if not reach <= _LONGEST:
+        raise ValueError(
+            f"points must be finite, within {_LONGEST:g} of their mean, received {reach:g}"
+        )

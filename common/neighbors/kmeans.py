@@ -6,8 +6,9 @@ import numpy as np
 
 from common.checks import check_positive, check_shape
 from common.neighbors.centred_rows import CentredRows
-from common.neighbors.kmeans_start import choose_centers
+from common.neighbors.kmeans_start import choose_centers, count_trials
 from common.neighbors.lloyd import assign, move_all, move_by_batches
+from common.neighbors.spaces import SPACES, check_real
 
 
 class KMeans:
@@ -15,7 +16,9 @@ class KMeans:
 
     Two steps in turn: every row goes to its nearest centre, then every centre to the mean of its
     rows. A centre that is left without rows gets the row furthest from its own. From equal starts
-    this ends where scikit-learn's KMeans does.
+    this ends where scikit-learn's KMeans does, but for what float32 rounds: rows are held in it
+    around their mean, thus to 6e-8 of the distance R of the furthest one. While centres are closer
+    together than R / 290, rows are read anew in each pass, and all is computed in float64.
 
     Args:
         n_clusters: K.
@@ -28,6 +31,8 @@ class KMeans:
             all rows that it has won in any batch; stops when batches no longer come closer.
         random_state: seed of starts and batches.
         memory_mib: bounds the blocks of rows; fitted points beyond it are read anew in each pass.
+            On top come some 30 bytes for each row, 4 log K more for a k-means++ start, and three
+            (K, K) float64 matrices.
 
     Attributes:
         cluster_centers_: (K, D) float64.
@@ -36,9 +41,11 @@ class KMeans:
         n_iter_: passes made over all rows, or batches.
 
     Raises:
-        ValueError: a number is out of range, or init is neither a word nor (K, any).
+        ValueError: a number is out of range, or init is neither the word nor (K, any) finite
+            numbers.
 
-    Cost: O(N K D) for the first pass; later ones measure only rows whose centre may change.
+    Cost: O(N K D) for the first pass and the last; those between measure only rows whose centre may
+        change.
 
     Source: Lloyd, "Least Squares Quantization in PCM", 1982; Sculley, "Web-Scale K-Means
         Clustering", 2010, for mini-batches.
@@ -64,7 +71,10 @@ class KMeans:
         if batch_size is not None:
             check_positive("batch_size", batch_size)
         if not isinstance(init, str):
+            init = np.asarray(init)
             check_shape("init", init, (n_clusters, None))
+            check_real("init", init)
+            SPACES["euclidean"].check("init", init)
         elif init != "k-means++":
             raise ValueError(f"init must be k-means++ or centres, received {init}")
         self.n_clusters, self.init, self.n_init = n_clusters, init, n_init
@@ -78,6 +88,8 @@ class KMeans:
             ValueError: points are not (N, D), they are fewer than the clusters, one is not finite,
                 or init has another D.
         """
+        points = points if hasattr(points, "shape") else np.asarray(points)
+        check_shape("points", points, (None, None))
         rows = self._read(points)
         if rows.n < self.n_clusters:
             raise ValueError(f"points must be {self.n_clusters} or more, received {rows.n}")
@@ -102,15 +114,20 @@ class KMeans:
         """Tell the nearest centre of points (Q, D): (Q,) int32.
 
         Raises:
-            ValueError: points are not (Q, D) with the D of fit, or one is not finite.
+            ValueError: there was no fit, points are not (Q, D) with its D, or one is not finite.
         """
+        if not hasattr(self, "cluster_centers_"):
+            raise ValueError("fit must come before predict, received no points to fit")
+        points = points if hasattr(points, "shape") else np.asarray(points)
         check_shape("points", points, (None, self.cluster_centers_.shape[1]))
         rows = self._read(points)
         return assign(rows, self.cluster_centers_ - rows.mean)
 
     def _read(self, points: np.ndarray) -> CentredRows:
-        # Scores of all centres, and what choosing among them takes.
-        width = 3 * self.n_clusters
+        # Scores of all centres, and what choosing among them takes, in float64 if need be; or the
+        # trials of the start with what is measured again of them.
+        n_trials = count_trials(self.n_clusters)
+        width = max(5 * self.n_clusters, n_trials * (3 * points.shape[1] + 8))
         return CentredRows(points, width=width, memory_mib=self.memory_mib)
 
     def _start(self, rows: CentredRows, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,8 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from common.neighbors.centred_rows import CentredRows
+from common.neighbors.selection import full_float32
 
 
+@full_float32()
 def choose_centers(rows: CentredRows, n_clusters: int, *, rng: np.random.Generator) -> np.ndarray:
     """Choose rows as first centres, each with a chance in proportion to its squared distance.
 
@@ -25,7 +27,7 @@ def choose_centers(rows: CentredRows, n_clusters: int, *, rng: np.random.Generat
     Source: Arthur and Vassilvitskii, "k-means++: The Advantages of Careful Seeding", 2007; several
         trials a centre as in scikit-learn.
     """
-    n_trials = 2 + int(np.log(n_clusters))
+    n_trials = count_trials(n_clusters)
     centers = np.empty((n_clusters, rows.n_dims))
     least = np.full(rows.n, np.inf, np.float32)
     for chosen in range(n_clusters):
@@ -36,12 +38,20 @@ def choose_centers(rows: CentredRows, n_clusters: int, *, rng: np.random.Generat
             drawn = np.searchsorted(sums, rng.random(n_trials) * sums[-1], side="right")
             drawn = np.minimum(drawn, rows.n - 1)
         candidates = rows.take(drawn)
-        blocks = [_lower(block, least[where], candidates).numpy() for where, block in rows]
+        blocks = [_lower(block, least[where], candidates).numpy() for where, block in rows.blocks()]
         squares = np.concatenate(blocks, axis=1)
         best = int(np.argmin(squares.sum(axis=1, dtype=np.float64)))
         centers[chosen], least = candidates[best], squares[best]
     return centers
 
+
+def count_trials(n_clusters: int) -> int:
+    """Tell how many rows are drawn for each centre."""
+    return 2 + int(np.log(n_clusters))
+
+
+_NEAR = 1e-4
+"""Share of the squared lengths below which a squared distance has lost digits to rounding."""
 
 _MATRIX = tf.TensorSpec([None, None], tf.float32)
 
@@ -53,6 +63,8 @@ def _lower(rows: tf.Tensor, least: tf.Tensor, candidates: tf.Tensor) -> tf.Tenso
     lengths = tf.reduce_sum(candidates**2, axis=1, keepdims=True)
     products = tf.matmul(candidates, rows, transpose_b=True)
     squares = lengths + norms - 2 * products
-    # What rounding leaves of zero must not be drawn again.
-    is_zero = squares <= 1e-6 * (lengths + norms)
-    return tf.minimum(least, tf.where(is_zero, 0.0, squares))
+    # The product knows nothing of rows that are so near to a candidate: these are measured again.
+    near = tf.where(squares <= _NEAR * (lengths + norms))  # (P, 2)
+    offsets = tf.gather(candidates, near[:, 0]) - tf.gather(rows, near[:, 1])
+    squares = tf.tensor_scatter_nd_update(squares, near, tf.reduce_sum(offsets**2, axis=1))
+    return tf.minimum(least, squares)

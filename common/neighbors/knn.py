@@ -20,14 +20,16 @@ class NearestNeighbors:
     query that none was missed; queries for which it does not, as in a tight cluster far from the
     rest, are searched again for all that float64 cannot rule out. So data far from the origin, of
     mixed scales or full of duplicates cost time, never a neighbour. Rows whose squared distances
-    are within 1e-12 of each other are ties, and any of them may be taken.
+    are within 1e-12 of each other are ties, and any of them may be taken. Differences below 1e-154
+    have no square in float64 and count as 0.
 
     Args:
         n_neighbors: K where `kneighbors` is not told another.
         metric: "euclidean", "cosine" (1 - cosine), or "haversine_km" for latitudes and longitudes
             in degrees.
         memory_mib: bound of the working arrays, whatever the sizes are, as long as a hundred rows
-            fit. Results come on top, and so does the base if it lies in memory.
+            fit. Results come on top, twice of `kneighbors` and some six times of
+            `radius_neighbors`, and so does the base if it lies in memory.
 
     Attributes:
         n_samples_fit_: N, rows of the base.
@@ -54,10 +56,10 @@ class NearestNeighbors:
         Args:
             base: (N, D) numbers, N >= 1, all finite. Anything with a shape and a dtype that gives
                 arrays for slices will do, a `np.memmap` larger than memory for example.
-            groups: (N,) of any kind that can be sorted, for example the driver of each row.
+            groups: (N,) numbers or words, none NaN, for example the driver of each row.
 
         Raises:
-            ValueError: a shape is wrong, or a row has no place in the metric.
+            ValueError: a shape is wrong, a row has no place in the metric, or a group is NaN.
         """
         base = base if hasattr(base, "shape") else np.asarray(base)
         space, memory = SPACES[self.metric], self.memory_mib * 2**20
@@ -67,8 +69,8 @@ class NearestNeighbors:
         check_points("base", base, space, memory=memory)
         codes = self._known_groups = None
         if groups is not None:
-            check_same_length(base=base, groups=groups)
-            self._known_groups, found = np.unique(np.asarray(groups), return_inverse=True)
+            groups = _check_groups(groups, base=base)
+            self._known_groups, found = np.unique(groups, return_inverse=True)
             codes = found.astype(np.int32)
         self._base = BlockedBase(base, space, find_centre(base, space), codes, memory)
         self.n_samples_fit_, self.n_features_in_ = base.shape
@@ -94,8 +96,8 @@ class NearestNeighbors:
             otherwise, and (Q, K) int64 rows of the base.
 
         Raises:
-            ValueError: a shape is wrong, a query has no place in the metric, or fewer than K rows
-                are left for one.
+            ValueError: a shape is wrong, a query has no place in the metric, groups are NaN or of
+                another kind than those of fit, or fewer than K rows are left for a query.
         """
         n_neighbors = self.n_neighbors if n_neighbors is None else n_neighbors
         check_positive("n_neighbors", n_neighbors)
@@ -164,8 +166,12 @@ class NearestNeighbors:
             return Queries(points), False
         if self._known_groups is None:
             raise ValueError("groups must have been given to fit too, received them here only")
-        check_same_length(queries=points, groups=groups)
-        groups = np.asarray(groups)
+        groups = _check_groups(groups, queries=points)
+        if (groups.dtype.kind in "US") != (self._known_groups.dtype.kind in "US"):
+            raise ValueError(
+                f"groups must be of the kind that fit was given, {self._known_groups.dtype}, "
+                f"received {groups.dtype}"
+            )
         places = np.searchsorted(self._known_groups, groups).clip(max=len(self._known_groups) - 1)
         is_known = self._known_groups[places] == groups
         return Queries(points, np.where(is_known, places, -1).astype(np.int32)), False
@@ -187,6 +193,17 @@ class NearestNeighbors:
         return np.result_type(load_rows(asked.points, first), load_rows(self._base.points, first))
 
 
+def _check_groups(groups: Any, **points: Any) -> np.ndarray:
+    """Check groups of the rows of points, given by name: (N,), none unlike itself."""
+    groups = np.asarray(groups)
+    check_shape("groups", groups, (None,))
+    check_same_length(**points, groups=groups)
+    # NaN is no group that could be left out: it equals not even itself.
+    if (is_nan := groups != groups).any():
+        raise ValueError(f"groups must not be NaN, received it in row {int(np.argmax(is_nan))}")
+    return groups
+
+
 def vote(
     labels: np.ndarray,
     distances: np.ndarray,
@@ -205,8 +222,8 @@ def vote(
         n_classes: C, > 0.
         weights: "uniform"; "distance" for 1 / distance, where neighbours at 0 leave the others
             nothing; or a function from distances to weights >= 0, not all 0.
-        class_weights: (C,) what a vote for each class counts, > 0: 1 / frequency, say, lets rare
-            classes win.
+        class_weights: (C,) what a vote for each class counts, > 0 and finite: 1 / frequency, say,
+            lets rare classes win.
 
     Returns:
         (Q, C) float64 shares, which sum to 1.
@@ -215,17 +232,17 @@ def vote(
         ValueError: a shape, a label or a weight is wrong.
     """
     check_positive("n_classes", n_classes)
-    labels = np.asarray(labels)
+    labels, indices = np.asarray(labels), np.asarray(indices)
     check_shape("labels", labels, (None,))
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= n_classes:
+    if labels.dtype.kind not in "iu" or ((labels < 0) | (labels >= n_classes)).any():
         raise ValueError(f"labels must be ints in [0, {n_classes}), received others")
     counts = _weigh(distances, indices, weights)
     votes = labels[indices]
     if class_weights is not None:
         class_weights = np.asarray(class_weights)
         check_shape("class_weights", class_weights, (n_classes,))
-        if not (class_weights > 0).all():
-            raise ValueError(f"class_weights must be > 0, received {class_weights}")
+        if not ((class_weights > 0) & (class_weights < np.inf)).all():
+            raise ValueError(f"class_weights must be > 0 and finite, received {class_weights}")
         counts = counts * class_weights[votes]
     place = votes + n_classes * np.arange(len(votes))[:, None]
     shares = np.bincount(place.ravel(), counts.ravel(), minlength=len(votes) * n_classes)
@@ -261,6 +278,7 @@ def average(
 
 def _weigh(distances: np.ndarray, indices: np.ndarray, weights: Weights) -> np.ndarray:
     """Make (Q, K) float64 weights that sum to 1 for each query."""
+    distances, indices = np.asarray(distances), np.asarray(indices)
     check_shape("indices", indices, (None, None))
     check_shape("distances", distances, indices.shape)
     if callable(weights):

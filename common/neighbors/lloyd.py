@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from common.neighbors.bounds import Bounds
 from common.neighbors.centred_rows import CentredRows
+from common.neighbors.selection import full_float32
 
 _PATIENCE = 10
 """Mini-batches that come no closer to their centres, after which scikit-learn stops too."""
@@ -21,11 +22,13 @@ class Clusters(NamedTuple):
     n_iter: int
 
 
+@full_float32()
 def move_all(rows: CentredRows, centers: np.ndarray, *, max_iter: int, tol: float) -> Clusters:
     """Move centres to the means of their rows until they stand still.
 
     Only rows that may have another nearest centre than before are compared with all, and only
-    those that have are added to the sums and taken off them.
+    those that have are added to the sums and taken off them. Once centres are too close for float32
+    all goes on in float64.
 
     Args:
         rows: N of them, N >= K.
@@ -42,12 +45,19 @@ def move_all(rows: CentredRows, centers: np.ndarray, *, max_iter: int, tol: floa
     labels = np.full(rows.n, -1, np.int32)
     sums = np.zeros((len(centers), rows.n_dims + 1))
     bounds = Bounds(rows.n)
+    dtype: type[np.floating] = np.float32
     n_iter, is_moving = 0, True
     while is_moving and n_iter < max_iter:
         n_iter += 1
-        if not _update(rows, centers, labels, sums, bounds):
+        if dtype == np.float32 and _is_blurred(rows, centers):
+            # Rows that float32 has rounded tell nothing of these.
+            bounds, dtype = Bounds(rows.n), np.float64
+            labels[:], sums[:] = -1, 0
+        tensor = tf.constant(centers, dtype)
+        bounds.compare(centers, dtype)
+        if not _update(rows, tensor, labels, sums, bounds):
             break
-        bounds.own[_fill_empty(rows, centers, labels, sums)] = np.inf
+        bounds.own[_fill_empty(rows, tensor, labels, sums)] = np.inf
         means = sums[:, :-1] / sums[:, -1:]
         moves = np.linalg.norm(means - centers, axis=1)
         bounds.move(labels, moves)
@@ -56,6 +66,7 @@ def move_all(rows: CentredRows, centers: np.ndarray, *, max_iter: int, tol: floa
     return _finish(rows, centers, n_iter)
 
 
+@full_float32()
 def move_by_batches(
     rows: CentredRows,
     centers: np.ndarray,
@@ -84,8 +95,9 @@ def move_by_batches(
     per_pass = -(-rows.n // batch_size)
     mean, best, n_worse = np.nan, np.inf, 0
     for n_iter in range(1, max_iter * per_pass + 1):
-        batch = rows.take(np.sort(rng.integers(rows.n, size=batch_size)))
         tensor = _to_tensor(rows, centers)
+        drawn = np.sort(rng.integers(rows.n, size=batch_size))
+        batch = rows.take(drawn, tensor.dtype.as_numpy_dtype)
         labels, sums, *_ = _reassign(batch, tensor, np.full(batch_size, -1, np.int32))
         squares = _measure(batch, tensor, labels).numpy()
         totals, counts = np.split(sums.numpy(), [-1], axis=1)
@@ -103,36 +115,40 @@ def move_by_batches(
     return _finish(rows, centers, n_iter)
 
 
+@full_float32()
 def assign(rows: CentredRows, centers: np.ndarray) -> np.ndarray:
     """Tell the nearest centre of each row: (N,) int32.
 
     Distances are compared by products in float32, or in float64 when two centres are so close that
     rounding would blur more than a hundredth of the way between them.
     """
-    tensor = _to_tensor(rows, centers)
-    return np.concatenate([_find_nearest(block, tensor) for _, block in rows])
+    return _assign(rows, _to_tensor(rows, centers))
 
 
 def _finish(rows: CentredRows, centers: np.ndarray, n_iter: int) -> Clusters:
-    labels = assign(rows, centers)
-    return Clusters(centers, labels, float(_measure_all(rows, centers, labels).sum()), n_iter)
+    tensor = _to_tensor(rows, centers)
+    labels = _assign(rows, tensor)
+    return Clusters(centers, labels, float(_measure_all(rows, tensor, labels).sum()), n_iter)
+
+
+def _assign(rows: CentredRows, centers: tf.Tensor) -> np.ndarray:
+    blocks = rows.blocks(centers.dtype.as_numpy_dtype)
+    return np.concatenate([_find_nearest(block, centers) for _, block in blocks])
 
 
 def _update(
-    rows: CentredRows, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, bounds: Bounds
+    rows: CentredRows, centers: tf.Tensor, labels: np.ndarray, sums: np.ndarray, bounds: Bounds
 ) -> bool:
     """Bring labels, sums (K, D + 1) and bounds up to date in place; tell if a label has changed."""
-    tensor = _to_tensor(rows, centers)
-    bounds.compare(centers, tensor.dtype.as_numpy_dtype)
     has_changed = False
-    for where, block in rows:
+    for where, block in rows.blocks(centers.dtype.as_numpy_dtype):
         asked = bounds.find_doubtful(where, labels[where])
         if not len(asked):
             continue
         if len(asked) < len(block):
             block = tf.gather(block, asked - where.start)
         found, change, squares, scores = (
-            t.numpy() for t in _reassign(block, tensor, labels[asked])
+            t.numpy() for t in _reassign(block, centers, labels[asked])
         )
         bounds.learn(asked, squares, scores)
         has_changed |= not np.array_equal(found, labels[asked])
@@ -142,7 +158,7 @@ def _update(
 
 
 def _fill_empty(
-    rows: CentredRows, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray
+    rows: CentredRows, centers: tf.Tensor, labels: np.ndarray, sums: np.ndarray
 ) -> list[int]:
     """Give every centre without rows the row that is furthest from its own, in place.
 
@@ -157,7 +173,7 @@ def _fill_empty(
     for center in empty:
         # The only row of a centre stays, or that centre would be empty next.
         row = next(row for row in furthest if sums[labels[row], -1] > 1)
-        values = np.append(rows.take([row])[0], 1)
+        values = np.append(rows.take([row], centers.dtype.as_numpy_dtype)[0], 1)
         sums[labels[row]] -= values
         sums[center] += values
         labels[row] = center
@@ -165,20 +181,25 @@ def _fill_empty(
     return moved
 
 
-def _measure_all(rows: CentredRows, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _measure_all(rows: CentredRows, centers: tf.Tensor, labels: np.ndarray) -> np.ndarray:
     """Measure squared distances to the given centres: (N,) float64."""
-    tensor = _to_tensor(rows, centers)
-    return np.concatenate([_measure(block, tensor, labels[where]) for where, block in rows])
+    blocks = rows.blocks(centers.dtype.as_numpy_dtype)
+    return np.concatenate([_measure(block, centers, labels[where]) for where, block in blocks])
 
 
 def _to_tensor(rows: CentredRows, centers: np.ndarray) -> tf.Tensor:
-    """Choose the type in which rows and centres are compared."""
+    return tf.constant(centers, tf.float64 if _is_blurred(rows, centers) else tf.float32)
+
+
+def _is_blurred(rows: CentredRows, centers: np.ndarray) -> bool:
+    """Tell whether float32 would blur more than a hundredth of the way between two centres."""
     norms = np.square(centers).sum(axis=1)
     squares = norms + norms[:, None] - 2 * centers @ centers.T
     np.fill_diagonal(squares, np.inf)
     longest = max(rows.reach**2, norms.max())
-    is_blurred = np.finfo(np.float32).eps * longest > 0.01 * squares.min()
-    return tf.constant(centers, tf.float64 if is_blurred else tf.float32)
+    limits = np.finfo(np.float32)
+    # Squares of the smallest distances are no longer normal numbers.
+    return bool(max(limits.eps * longest, limits.tiny / limits.eps) > 0.01 * squares.min())
 
 
 @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]

@@ -4,11 +4,11 @@ from typing import Literal, Self
 
 import numpy as np
 
-from common.checks import check_positive, check_shape
+from common.checks import check_choices, check_positive, check_shape
 from common.geo import project_km, unproject_km
 from common.neighbors.knn import NearestNeighbors
 from common.neighbors.pairs import find_nearest, sum_pairs
-from common.neighbors.spaces import LARGEST
+from common.neighbors.spaces import SPACES, Space, check_real
 from common.neighbors.strips import Strips
 
 STOP = 1e-3
@@ -56,7 +56,7 @@ class MeanShift:
         n_iter_: steps made.
 
     Raises:
-        ValueError: a number is not positive, or a word is none of those given.
+        ValueError: a number is not positive or finite, or a word is none of those given.
 
     Cost: a step of a place takes O(sqrt(n) log N) for the n points within a bandwidth and a flat
         kernel, up to D = 2; O(n) for the Gaussian one, with n within its cut-off; for D > 2, O(n)
@@ -76,12 +76,13 @@ class MeanShift:
         max_iter: int = 300,
         memory_mib: int = 512,
     ) -> None:
-        check_positive("bandwidth", bandwidth)
+        if not 0 < bandwidth < np.inf:
+            raise ValueError(f"bandwidth must be > 0 and finite, received {bandwidth}")
         check_positive("max_iter", max_iter)
         check_positive("memory_mib", memory_mib)
-        _check_choice("kernel", kernel, "flat", "gaussian")
-        _check_choice("metric", metric, "euclidean", "haversine_km")
-        _check_choice("seeding", seeding, "points", "grid")
+        check_choices("kernel", kernel, ("flat", "gaussian"))
+        check_choices("metric", metric, ("euclidean", "haversine_km"))
+        check_choices("seeding", seeding, ("points", "grid"))
         self.bandwidth, self.kernel, self.metric, self.seeding = bandwidth, kernel, metric, seeding
         self.max_iter, self.memory_mib = max_iter, memory_mib
 
@@ -90,11 +91,10 @@ class MeanShift:
 
         Raises:
             ValueError: points are not (N, D) with N >= 1, or one is not finite, or places on the
-                earth are not (N, 2).
+                earth are not (N, 2), with latitudes in [-90, 90].
         """
-        points = _check_points(points)
+        points = _check_points(points, SPACES[self.metric])
         if self.metric == "haversine_km":
-            check_shape("points", points, (None, 2))
             self._origin = _find_middle(points)
         points = self._flatten(points)
         strips = self._build_strips(points)
@@ -114,9 +114,11 @@ class MeanShift:
         """Tell the nearest mode of points (Q, D): (Q,) int.
 
         Raises:
-            ValueError: points are not (Q, D) with the D of fit, or one is not finite.
+            ValueError: there was no fit, points are not (Q, D) with its D, or one is not finite.
         """
-        points = _check_points(points)
+        if not hasattr(self, "_modes"):
+            raise ValueError("fit must come before predict, received no points to fit")
+        points = _check_points(points, SPACES[self.metric])
         check_shape("points", points, (None, self._modes.shape[1]))
         return self._label(self._flatten(points))
 
@@ -213,7 +215,7 @@ def estimate_bandwidth(
 
     Cost: O(n^2 D) for n = n_samples.
     """
-    points = _check_points(points)
+    points = _check_points(points, SPACES["euclidean"])
     if not 0 < quantile <= 1:
         raise ValueError(f"quantile must be in (0, 1], received {quantile}")
     if n_samples is not None:
@@ -263,16 +265,11 @@ def _find_middle(places: np.ndarray) -> np.ndarray:
     return np.array([places[:, 0].mean(), middle])
 
 
-def _check_points(points: np.ndarray) -> np.ndarray:
-    points = np.asarray(points, np.float64)
-    check_shape("points", points, (None, None))
+def _check_points(points: np.ndarray, space: Space) -> np.ndarray:
+    points = np.asarray(points)
+    check_real("points", points)
+    check_shape("points", points, (None, space.n_dims))
     check_positive("number of points", points.size)
-    largest = np.abs(points).max()
-    if not largest <= LARGEST:
-        raise ValueError(f"points must be finite, within {LARGEST:g}, received {largest}")
+    points = points.astype(np.float64, copy=False)
+    space.check("points", points)
     return points
-
-
-def _check_choice(name: str, value: str, *choices: str) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, received {value}")

@@ -1,15 +1,14 @@
 """Exact search through a base of any size, a block at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from common.neighbors.selection import GROUP_SIZE, Block, prove
-from common.neighbors.spaces import Space
+from common.neighbors.selection import GROUP_SIZE, Block, full_float32, prove
+from common.neighbors.spaces import Space, check_real
 
 N_QUERIES, N_ROWS, N_SCORES = 1024, 2**17, 52_000_000
 """At once, at the most, where memory allows: larger products are faster, up to 200 MB of scores."""
@@ -64,7 +63,7 @@ class BlockedBase:
         score, norms = np.full(len(queries), -np.inf), np.empty(len(queries))
         n_selected = n_neighbors + N_SPARE
         n_rows, n_queries = self._plan(4 if queries.groups is None else 16, 4, n_selected)
-        with _full_float32():
+        with full_float32():
             for start, block in self._load_blocks(n_rows):
                 for part in _cut(len(queries), n_queries):
                     places, groups = self._embed(queries, part)
@@ -175,8 +174,7 @@ def check_points(name: str, points: Any, space: Space, *, memory: int) -> None:
     """
     for part in _cut(len(points), max(memory // (32 * points.shape[1]), 1)):
         rows = np.asarray(points[part])
-        if rows.dtype.kind not in "biuf":
-            raise ValueError(f"{name} must be real numbers, received dtype {rows.dtype}")
+        check_real(name, rows)
         space.check(name, rows, start=part.start)
 
 
@@ -215,15 +213,3 @@ def _keep_nearest(
     is_kept = np.arange(len(query)) - np.repeat(starts, lengths) < n_neighbors
     order = order[is_kept]
     return query[order], row[order], squared[order]
-
-
-@contextmanager
-def _full_float32() -> Iterator[None]:
-    """Keep GPUs from cutting float32 to 11 bits in products, for which no bound here would hold."""
-    config = tf.config.experimental
-    before = config.tensor_float_32_execution_enabled()
-    config.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        config.enable_tensor_float_32_execution(before)

@@ -5,6 +5,8 @@ What is selected is measured again from differences, and a bound on the rounding
 proves that nothing nearer was left out, or tells where that is not proved.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -187,6 +189,18 @@ def bound_rounding(
         return np.full_like(norms, np.inf)
     relative = share / (1 - share) * (2 * norms + reach) * reach
     return relative + 4 * n * float(np.finfo(dtype).tiny) * (1 + norms + reach)
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Keep GPUs from cutting float32 to 11 bits in products, for which no bound here would hold."""
+    config = tf.config.experimental
+    before = config.tensor_float_32_execution_enabled()
+    config.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        config.enable_tensor_float_32_execution(before)
 
 
 def _fold_queries(centred: tf.Tensor) -> tf.Tensor:

@@ -57,6 +57,16 @@ class Space:
         raise ValueError(f"{name} must {wanted}, received {received} in row {start + row}")
 
 
+def check_real(name: str, points: np.ndarray) -> None:
+    """Check that an array holds real numbers.
+
+    Raises:
+        ValueError: it holds text, complex numbers or objects.
+    """
+    if points.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be real numbers, received dtype {points.dtype}")
+
+
 def _to_units(vectors: np.ndarray) -> np.ndarray:
     vectors = vectors.astype(np.float64)
     # Two steps, as squares of the smallest floats are 0.

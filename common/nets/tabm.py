@@ -133,7 +133,8 @@ def build_tabm(
 
     All members see the same vector of a row, each through random signs of its own, and go through
     the same layers with adapters of their own. Their errors differ, and their mean is better than
-    any. `fit_net` trains each on its own error, and `predict_net` takes their mean.
+    any. Told that it `has_members`, `fit_net` trains each on its own error, and `predict_net` takes
+    their mean.
 
     Args:
         n_codes: size of each category's table, as `count_codes` gives it.

@@ -38,11 +38,14 @@ class CrossFitted:
     Attributes:
         prediction: (n, ...) float64; NaN in rows that no fold held.
         fold: (n,) int, the fold that held the row, or -1.
+        test: (F, n_test, ...) float64, what each of the F folds' fits says of the test rows, in
+            their order; (0, n_test, ...) where they were not asked to be kept apart.
         cost: summed over fits.
     """
 
     prediction: np.ndarray
     fold: np.ndarray
+    test: np.ndarray
     cost: Cost
 
 
@@ -51,7 +54,7 @@ def cross_fit(
     folds: Sequence[Fold],
     is_test: np.ndarray,
     *,
-    test_from: Literal["folds", "refit", "held"],
+    test_from: Literal["folds", "each", "refit", "held"],
     seed: int,
     keep: Keep,
     name: str = "model",
@@ -66,9 +69,10 @@ def cross_fit(
         fit: fits on given rows; must be picklable by cloudpickle.
         folds: row numbers into one frame of train and test rows.
         is_test: (n,) bool, the frame's test rows.
-        test_from: "folds": the mean over the folds' fits, for exchangeable folds. "refit": one more
-            fit on all train rows, for folds that differ from the test in time. "held": folds hold
-            the test rows themselves.
+        test_from: "folds": the mean over the folds' fits, for exchangeable folds. "each": the
+            same, from the same kept fits, and every fit's own in `test`, for what is made of a
+            prediction in the space of its fit. "refit": one more fit on all train rows, for folds
+            that differ from the test in time. "held": folds hold the test rows themselves.
         seed: of this model.
         keep: where finished fits are kept.
         name: for the log.
@@ -79,7 +83,7 @@ def cross_fit(
     """
     check_folds(folds, n_rows=len(is_test))
     test_rows = np.flatnonzero(is_test)
-    also = test_rows if test_from == "folds" else test_rows[:0]
+    also = test_rows if test_from in ("folds", "each") else test_rows[:0]
     tasks = [
         {"fit_rows": fold.fit_rows, "rows": np.concatenate([fold.held_rows, also])}
         | {"seed": derive(seed, f"fold {k}")}
@@ -96,14 +100,19 @@ def cross_fit(
     for k, (fold, result) in enumerate(zip(folds, results, strict=False)):
         held_fold[fold.held_rows] = k
         prediction[fold.held_rows] = result["prediction"][: len(fold.held_rows)]
-    if test_from == "folds":
-        of_test = [
-            result["prediction"][len(result["prediction"]) - len(also) :] for result in results
-        ]
-        prediction[test_rows] = np.mean(of_test, axis=0)
+    test = np.empty((0, len(test_rows), *prediction.shape[1:]))
+    if test_from in ("folds", "each"):
+        of_test = np.stack(
+            [
+                result["prediction"][len(fold.held_rows) :]
+                for fold, result in zip(folds, results, strict=True)
+            ]
+        )
+        prediction[test_rows] = of_test.mean(axis=0)
+        test = of_test if test_from == "each" else test
     if test_from == "refit":
         prediction[test_rows] = results[-1]["prediction"]
-    return CrossFitted(prediction, held_fold, _sum_costs(results))
+    return CrossFitted(prediction, held_fold, test, _sum_costs(results))
 
 
 def _run_tasks(

@@ -1,6 +1,6 @@
 """Train a Keras net on arrays, and predict with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -8,12 +8,20 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from common.checks import check_positive, check_same_length
+from common.checks import check_positive, check_same_length, check_shape
+from common.inputs.permutation import permute_rows
+
+Loss = str | Callable[[Any, Any], Any]
+"""Keras' name, or a function of Keras' operations: (target (B, ...), prediction (B, ...)) -> scalar
+or (B,).
+"""
 
 # Of the weights after the first step, in an average: Keras starts there and corrects nothing.
 _LARGEST_SHARE = 0.01
-# Below, a longer trace takes longer than it saves.
-_FEW_STEPS = 1000
+# Steps between two returns to Python: fewer where a longer trace takes longer than it saves.
+_STEPS, _FEW_STEPS = 16, 1000
+# Any trace takes longer than so few steps without one.
+_VERY_FEW_STEPS = 20
 
 
 def make_batches(
@@ -45,7 +53,7 @@ def make_batches(
         return {k: tf.gather(t, rows) for k, t in tensors.items()}, tf.gather(wanted, rows)
 
     n_rows = len(target)
-    return _permute_rows(n_rows, min(batch_size, n_rows), seed).map(gather).prefetch(2)
+    return permute_rows(n_rows, min(batch_size, n_rows), seed).map(gather).prefetch(2)
 
 
 def fit_net(
@@ -60,7 +68,8 @@ def fit_net(
     seed: int,
     schedule: str = "one_cycle",
     warm_up: float = 0.2,
-    loss: str = "mse",
+    loss: Loss = "mse",
+    has_members: bool = False,
     ema_momentum: float | None = None,
     held: tuple[Mapping[str, np.ndarray], np.ndarray] | None = None,
 ) -> int:
@@ -73,10 +82,9 @@ def fit_net(
     "one_cycle", the net that is trained for fewer would have other rates from the first step on.
 
     Args:
-        model: untrained, of outputs (B,) or, where it has members, (B, K); compiled here. Members
-            learn each from its own loss.
+        model: untrained, of outputs (B, ...), such as (B,) or (B, D); compiled here.
         inputs: {input name: (n, ...)}.
-        target: (n,) float32.
+        target: (n, ...) float32, as wide as the output.
         epochs: passes over the rows.
         batch_size: rows in a step.
         learning_rate: the highest.
@@ -84,21 +92,24 @@ def fit_net(
         seed: of the shuffling; weights have theirs from `seeds.set_all` before the net was built.
         schedule: "one_cycle", a linear warm-up and a cosine down to zero, or "constant".
         warm_up: share of all steps that the rate of "one_cycle" takes to rise, in [0, 1).
-        loss: Keras' name.
+        loss: of target and output.
+        has_members: whether outputs are (B, K), the second axis being members of an ensemble that
+            learn each from its own loss; the target is (n,) then.
         ema_momentum: what the net ends with is then a moving average of the weights after every
             step, m * average + (1 - m) * weights, which begins at those after the first; in (0, 1),
             and so far from 1 that m ** steps is 0.01 or less, also in the fewest epochs that `held`
             may find best and another net is then trained for.
         held: inputs and target of other rows, whose loss is taken after every epoch, with averaged
             weights where they are asked for, and of the members' mean. It changes nothing in the
-            training, which goes on to the last epoch. (n',) float32 as `target`.
+            training, which goes on to the last epoch. (n', ...) float32 as `target`.
 
     Returns:
         The number of epochs after which the loss of `held` was lowest; without it, `epochs`.
 
     Raises:
-        ValueError: lengths differ, epochs or batch_size is not positive, there is no such
-            schedule, or ema_momentum ** steps is more than 0.01.
+        ValueError: lengths differ, a target has another width than the output, outputs with
+            members are not (B, K), epochs or batch_size is not positive, there is no such schedule,
+            or ema_momentum ** steps is more than 0.01.
 
     Cost: with `held`, a prediction of its rows after every epoch, and its trace.
 
@@ -106,7 +117,8 @@ def fit_net(
         restarts.
     """
     check_positive("epochs", epochs)
-    if len(model.output_shape) == 2:
+    _check_target(model, target, has_members=has_members)
+    if has_members:
         target = target[:, None]  # Against every member: a (B,) target would be laid along them.
     batches = make_batches(inputs, target, batch_size=batch_size, seed=seed)
     n_steps = epochs * len(batches)
@@ -121,13 +133,11 @@ def fit_net(
         use_ema=ema_momentum is not None,
         ema_momentum=ema_momentum or 0.0,
     )
-    # XLA made an embedding net 20 times slower on a CPU (about 1,000 against 22,000 rows/s); 16
-    # steps between returns to Python made it a fifth faster or more, for a longer trace.
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    steps = 16 if len(batches) >= 16 and n_steps >= _FEW_STEPS else 1
-    model.compile(optimizer, loss, jit_compile=has_gpu, steps_per_execution=steps)
-    optimizer.build(model.trainable_variables)  # Else a first step makes them, traced apart.
-    watch = None if held is None else _HeldLoss(*held, loss=loss)
+    _compile(model, optimizer, loss, n_batches=len(batches), n_steps=n_steps)
+    watch = None
+    if held is not None:
+        _check_target(model, held[1], has_members=has_members)
+        watch = _HeldLoss(*held, loss=loss, has_members=has_members)
     model.fit(  # They come shuffled.
         batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[watch] if watch else None
     )
@@ -135,17 +145,22 @@ def fit_net(
 
 
 def predict_net(
-    model: keras.Model, inputs: Mapping[str, np.ndarray], *, batch_size: int = 8192
+    model: keras.Model,
+    inputs: Mapping[str, np.ndarray],
+    *,
+    has_members: bool = False,
+    batch_size: int = 8192,
 ) -> np.ndarray:
-    """Predict rows, by the mean of the members where a net has them.
+    """Predict rows, a batch at a time.
 
     Args:
-        model: of outputs (B,) or (B, K).
+        model: of outputs (B, ...).
         inputs: {input name: (n, ...)}.
+        has_members: whether outputs are (B, K) of which the mean is taken, as in `fit_net`.
         batch_size: rows that are held in memory at once.
 
     Returns:
-        (n,).
+        (n, ...), or with members (n,).
 
     Raises:
         ValueError: lengths differ, batch_size is not positive, or there are no rows.
@@ -161,16 +176,45 @@ def predict_net(
             for i in range(0, n_rows, batch_size)
         ]
     )
-    return output.mean(axis=1) if output.ndim == 2 else output
+    return output.mean(axis=1) if has_members else output
+
+
+def _compile(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: Loss,
+    *,
+    n_batches: int,
+    n_steps: int,
+) -> None:
+    # XLA made an embedding net 20 times slower on a CPU (about 1,000 against 22,000 rows/s); 16
+    # steps between returns to Python made it a fifth faster or more, for a longer trace.
+    is_eager = n_steps <= _VERY_FEW_STEPS
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    model.compile(
+        optimizer,
+        loss,
+        run_eagerly=is_eager,
+        jit_compile=has_gpu and not is_eager,
+        steps_per_execution=_STEPS if n_batches >= _STEPS and n_steps >= _FEW_STEPS else 1,
+    )
+    optimizer.build(model.trainable_variables)  # Else a first step makes them, traced apart.
 
 
 class _HeldLoss(keras.callbacks.Callback):  # type: ignore[misc]
     """Take the loss of held-out rows after every epoch, as if training ended there."""
 
-    def __init__(self, inputs: Mapping[str, np.ndarray], target: np.ndarray, *, loss: str) -> None:
+    def __init__(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        target: np.ndarray,
+        *,
+        loss: Loss,
+        has_members: bool,
+    ) -> None:
         super().__init__()
         check_same_length(target=target, **inputs)
-        self.inputs, self.target = inputs, target
+        self.inputs, self.target, self.has_members = inputs, target, has_members
         self.loss = keras.losses.get(loss)
         self.losses: list[float] = []
 
@@ -179,10 +223,18 @@ class _HeldLoss(keras.callbacks.Callback):  # type: ignore[misc]
         present = [variable.numpy() for variable in averaged]
         if averaged:  # They are laid over the present weights.
             self.model.optimizer.finalize_variable_values(averaged)
-        predicted = predict_net(self.model, self.inputs)
+        predicted = predict_net(self.model, self.inputs, has_members=self.has_members)
         for variable, value in zip(averaged, present, strict=True):
             variable.assign(value)
-        self.losses.append(float(self.loss(self.target, predicted)))
+        self.losses.append(float(ops.mean(self.loss(self.target, predicted))))
+
+
+def _check_target(model: keras.Model, target: np.ndarray, *, has_members: bool) -> None:
+    width = model.output_shape[1:]
+    if has_members:
+        check_shape("output", model.output, (None, None))
+        width = ()
+    check_shape("target", target, (None, *width))
 
 
 def _choose_rates(schedule: str, highest: float, *, n_steps: int, warm_up: float) -> Any:
@@ -225,22 +277,3 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
     def get_config(self) -> dict[str, Any]:
         """Tell the arguments, for saving."""
         return {"highest": self.highest, "n_steps": self.n_steps, "n_warm_up": self.n_warm_up}
-
-
-def _permute_rows(n_rows: int, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches of row numbers, (B,), cut from one permutation an epoch.
-
-    Drawing rows one by one, as `Dataset.shuffle` does, took eight times as long.
-    """
-    n_batches = n_rows // batch_size
-
-    def permute(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(n_rows), seed=tf.stack([epoch_seed, seed])
-        )
-        batches = tf.reshape(order[: n_batches * batch_size], (n_batches, batch_size))
-        return tf.data.Dataset.from_tensor_slices(batches)
-
-    epoch_seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    batches = epoch_seeds.take(1).flat_map(permute)
-    return batches.apply(tf.data.experimental.assert_cardinality(n_batches))

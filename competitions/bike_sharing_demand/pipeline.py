@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.checks import InputError
+from common.checks import InputError, check_choices
 from common.contract import LeakCheck, Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
 from common.ensemble.blend import nonnegative_weights, weighted_mean
@@ -37,9 +37,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     Raises:
         InputError: a file or a setting is not as it must be.
     """
-    if not config.models or not set(config.models) <= set(FITS):
-        received = ", ".join(config.models) or "none"
-        raise InputError(f"models must be some of {', '.join(FITS)}, received {received}")
+    check_choices("models", config.models, FITS, error=InputError)
 
     # 1. Read: the test's days lie between the train's and its weather is given: both are one frame.
     store = FoldStore(work, raw, code=Path(__file__).parent)

@@ -14,7 +14,7 @@ from common.neighbors.mean_shift import MeanShift
 from common.nets.cluster_softmax import ClusterSoftmax
 from common.nets.entity_embedding import build_stem, fill_unseen
 from common.seeds import set_all
-from common.training.fit_vectors import fit_vector_net, predict_vectors
+from common.training.fit import fit_net, predict_net
 from common.training.fitted import Fitted
 from competitions.pkdd_15_predict_taxi_service_trajectory_i.competition import Config
 from competitions.pkdd_15_predict_taxi_service_trajectory_i.features import (
@@ -60,8 +60,9 @@ def fit_place_net(
     encoder = learn_encoder(rows.table.iloc[fit_rows], CATEGORIES)
     inputs = _make_inputs(rows, encoder, fit_rows, settings)
     set_all(seed)
-    net = build_net(encoder, find_destinations(rows, fit_rows), config, settings)
-    fit_vector_net(
+    n_numbers = inputs["numbers"].shape[1]
+    net = build_net(encoder, n_numbers, find_destinations(rows, fit_rows), config, settings)
+    fit_net(
         net,
         inputs,
         rows.target[fit_rows].astype(np.float32),
@@ -75,7 +76,7 @@ def fit_place_net(
     fill_unseen(net, codes=inputs["codes"])
 
     def predict(asked: np.ndarray) -> np.ndarray:
-        return predict_vectors(net, _make_inputs(rows, encoder, asked, settings))
+        return predict_net(net, _make_inputs(rows, encoder, asked, settings))
 
     return Fitted(predict, net.count_params())
 
@@ -94,19 +95,24 @@ def find_centres(destinations: np.ndarray, *, bandwidth_km: float) -> tuple[np.n
 
 
 def build_net(
-    encoder: Encoder, destinations: np.ndarray, config: Config, settings: Settings
+    encoder: Encoder,
+    n_numbers: int,
+    destinations: np.ndarray,
+    config: Config,
+    settings: Settings,
 ) -> keras.Model:
     """Build one hidden layer over embeddings, numbers and perhaps a route, to a place.
 
     Args:
         encoder: of the fit rows.
+        n_numbers: how many it makes of a row, with the flags of missing ones.
         destinations: (T, 2) km, of the fit rows' trips.
         config: sizes.
         settings: of the net.
     """
     inputs, x = build_stem(
         count_codes(encoder.levels),
-        len(encoder.numbers),
+        n_numbers,
         embedding_dropout=config.embedding_dropout,
         dims=[EMBEDDING_DIMS] * len(encoder.levels),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.checks import InputError
+from common.checks import InputError, check_choices
 from common.contract import Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
 from common.ensemble.blend import nonnegative_weights, weighted_mean
@@ -42,9 +42,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     Raises:
         InputError: a file or a setting is not as it must be.
     """
-    if not config.models or not set(config.models) <= set(FITS):
-        received = ", ".join(config.models) or "none"
-        raise InputError(f"models must be some of {', '.join(FITS)}, received {received}")
+    check_choices("models", config.models, FITS, error=InputError)
 
     # 1. Read, and cut train trips as the test's were. From here on nothing knows a point behind a
     # cut but the target, and memory hangs on the number of prefixes, not of trips.

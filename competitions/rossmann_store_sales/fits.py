@@ -221,6 +221,9 @@ FITS: dict[str, Callable[..., Fitted]] = {
     "r_ranger": fit_ranger,
 }
 
+R_FITS = {"r_ranger": ("ranger", "data.table")}
+"""The fits that R makes, and the packages that they load."""
+
 
 def _boost(
     library: str, config: Config, features: pd.DataFrame, target: np.ndarray, seed: int

@@ -45,16 +45,20 @@ class Nets:
         encoder: of their inputs.
         models: trained on the target less `level`.
         level: the mean of the target.
+        has_members: whether each is an ensemble itself, a TabM.
     """
 
     encoder: Encoder
     models: list[keras.Model]
     level: float
+    has_members: bool
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Predict: (n, …) features -> (n,)."""
-        inputs = self.encoder.encode(features)
-        return self.level + np.mean([predict_net(net, inputs) for net in self.models], axis=0)
+        predict = partial(
+            predict_net, inputs=self.encoder.encode(features), has_members=self.has_members
+        )
+        return self.level + np.mean([predict(net) for net in self.models], axis=0)
 
     def make_tables(self) -> dict[str, np.ndarray]:
         """Take the first net's vectors: {category: (its levels + 1, dims)}; row 0 is unseen."""
@@ -108,7 +112,7 @@ def fit_nets(
         net, _ = _fit(encoder, inputs, centred, config, net_seed, epochs)
         fill_unseen(net)
         models.append(net)
-    return Nets(encoder, models, level)
+    return Nets(encoder, models, level, has_members=bool(config.n_members))
 
 
 def _fit(
@@ -134,6 +138,7 @@ def _fit(
         seed=seed,
         schedule=config.schedule,
         loss=config.loss,
+        has_members=bool(config.n_members),
         ema_momentum=config.ema_momentum or None,
         held=held,
     )

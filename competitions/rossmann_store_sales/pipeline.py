@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from common.checks import InputError
+from common.checks import InputError, check_choices
 from common.contract import LeakCheck, Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
+from common.data.rscript import load_r_versions
 from common.ensemble.blend import nonnegative_weights, weighted_mean
 from common.metrics.regression import rmspe_factor
 from common.seeds import derive
@@ -20,7 +21,7 @@ from common.training.cross_select import cross_select
 from common.validation.folds import Fold, past_folds
 from competitions.rossmann_store_sales.competition import METRIC, Config
 from competitions.rossmann_store_sales.features import make_features
-from competitions.rossmann_store_sales.fits import FITS
+from competitions.rossmann_store_sales.fits import FITS, R_FITS
 from competitions.rossmann_store_sales.history import YEAR
 from competitions.rossmann_store_sales.learnt import is_learnt_from
 from competitions.rossmann_store_sales.store_days import StoreDays, load_store_days
@@ -62,7 +63,10 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
             test_from="refit",
             seed=derive(seed, name),
             keep=store.of(
-                name, config, without=("models", "mean", "factor", "windows", "year_ago")
+                name,
+                config,
+                without=("models", "mean", "factor", "windows", "year_ago"),
+                versions=load_r_versions(*R_FITS[name]) if name in R_FITS else None,
             ),
             name=name,
         )
@@ -113,14 +117,9 @@ def check_config(config: Config) -> None:
     Raises:
         InputError: one names what there is not.
     """
-    for name, received, there in (
-        ("models", config.models, FITS),
-        ("mean", (config.mean,), MEANS),
-        ("factor", (config.factor,), FACTORS),
-    ):
-        if not received or not set(received) <= set(there):
-            told = ", ".join(received) or "none"
-            raise InputError(f"{name} must be some of {', '.join(there)}, received {told}")
+    check_choices("models", config.models, FITS, error=InputError)
+    check_choices("mean", config.mean, MEANS, error=InputError)
+    check_choices("factor", config.factor, FACTORS, error=InputError)
 
 
 class Blend(NamedTuple):

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from common.checks import InputError, check_positive, check_same_length, check_shape
+from common.checks import (
+    InputError,
+    check_choices,
+    check_positive,
+    check_same_length,
+    check_shape,
+)
 
 
 @pytest.mark.parametrize("value", [0, -1.5, float("nan"), np.float32(-0.0)])
@@ -13,6 +19,32 @@ def test_what_is_not_above_zero_is_refused_by_name_and_value(value):
 @pytest.mark.parametrize("value", [1, 1e-300, float("inf")])
 def test_what_is_above_zero_passes(value):
     check_positive("bandwidth", value)
+
+
+@pytest.mark.parametrize("received", ["knn", ("knn",), ["trees", "knn"], ("knn", "knn")])
+def test_words_that_there_are_pass(received):
+    check_choices("models", received, iter(["trees", "knn"]))
+
+
+@pytest.mark.parametrize(
+    ("received", "told"),
+    [
+        ("nets", "one of trees, knn, received nets"),
+        ("", "one of trees, knn, received none"),
+        ("tree", "one of trees, knn, received tree"),
+        ((), "some of trees, knn, received none"),
+        (("knn", "nets"), "some of trees, knn, received knn, nets"),
+    ],
+)
+def test_another_word_is_refused_with_those_there_are(received, told):
+    with pytest.raises(ValueError, match=rf"^models must be {told}$") as caught:
+        check_choices("models", received, {"trees": 1, "knn": 2})
+    assert caught.type is ValueError
+
+
+def test_a_users_words_are_refused_as_the_users():
+    with pytest.raises(InputError, match=r"^models must be some of knn, received none$"):
+        check_choices("models", (), ["knn"], error=InputError)
 
 
 @pytest.mark.parametrize("wanted", [(2, 3), (None, 3), (2, None), (None, None)])

@@ -15,7 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.contract import KaggleCompetition, Leaderboard, Metric, SubmissionFile, Table
+from common.contract import (
+    KaggleCompetition,
+    Leaderboard,
+    Metric,
+    Pictures,
+    SubmissionFile,
+    Table,
+)
 from common.data.tables import load_table
 from common.training.boosting import fit_lightgbm
 from common.validation.leaks import is_leaky, shuffled_target_scores
@@ -54,7 +61,7 @@ def test_facts_are_of_the_contract(competition):
     facts = competition.facts
     assert isinstance(facts.SOURCE, KaggleCompetition)
     assert facts.SOURCE.slug.replace("-", "_") == competition.name
-    assert facts.FILES and all(isinstance(file, Table) for file in facts.FILES)
+    assert facts.FILES and all(isinstance(file, Table | Pictures) for file in facts.FILES)
     assert isinstance(facts.SUBMISSION, SubmissionFile) and isinstance(facts.METRIC, Metric)
     assert facts.LEADERBOARD is None or isinstance(facts.LEADERBOARD, Leaderboard)
     assert facts.TECHNIQUES and all(isinstance(technique, str) for technique in facts.TECHNIQUES)
@@ -102,14 +109,22 @@ def test_configs_are_json_and_every_field_says_what_it_is(competition):
 
 def test_sample_is_seeded_and_grows(competition, tmp_path):
     write = competition.load("sample").write_sample
-    for name, seed, n_rows in (("a", 0, None), ("b", 0, None), ("c", 1, None), ("d", 0, 20_000)):
+    train = competition.facts.FILES[0]
+    n_many = 1000 if isinstance(train, Pictures) else 20_000
+    for name, seed, n_rows in (("a", 0, None), ("b", 0, None), ("c", 1, None), ("d", 0, n_many)):
         (tmp_path / name).mkdir()
         write(tmp_path / name, seed, n_rows=n_rows)
     files = {name: list_files(tmp_path / name) for name in "abcd"}
     assert files["a"] == files["b"] and files["a"] != files["c"]
-    train = competition.facts.FILES[0].path
-    n_small, n_large = (len(load_table(tmp_path / name / train)) for name in "ad")
-    assert n_small < 10_000 and 15_000 < n_large < 25_000
+    n_small, n_large = (count_rows(tmp_path / name, train) for name in "ad")
+    assert n_small < n_many / 2 and 0.75 * n_many < n_large < 1.25 * n_many
+
+
+def count_rows(raw, file):
+    """Rows of a table, or pictures of a glob."""
+    if isinstance(file, Pictures):
+        return len(list(raw.glob(file.path)))
+    return len(load_table(raw / file.path))
 
 
 def test_default_variant_hands_over_what_it_promises(competition, undisturbed):

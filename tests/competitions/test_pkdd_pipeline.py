@@ -114,6 +114,18 @@ def test_predictions_of_clusters_and_neighbours_lie_among_the_fit_rows_ends(rows
     assert (predicted <= ends.max(axis=0) + 1e-4).all()
 
 
+def test_a_net_takes_numbers_that_are_missing_in_some_rows(rows):
+    """A column that lacks some has a flag beside it, so that a net reads one number more."""
+    fit_rows = np.flatnonzero(~rows.is_test)[:100]
+    gappy = replace(rows, table=rows.table.copy())
+    gappy.table.iloc[::5, gappy.table.columns.get_loc("last0_x")] = np.nan
+
+    whole, missing = (FITS["regression_mlp"](known, CONFIG, fit_rows, 0) for known in (rows, gappy))
+
+    assert missing.n_parameters == whole.n_parameters + CONFIG.hidden
+    assert np.isfinite(missing.predict(np.flatnonzero(rows.is_test))).all()
+
+
 @pytest.mark.parametrize("name", ["last_point", "knn_prefix", "mean_shift_rnn"])
 def test_held_targets_are_not_looked_at(rows, name):
     """What a fit is not given may be anything."""

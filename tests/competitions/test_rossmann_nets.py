@@ -34,7 +34,7 @@ def make_constant(value):
 def test_nets_are_averaged_above_their_level(small):
     """Two nets that say 1 and 4, above 10: 12.5."""
     encoder = learn_encoder(small, ("store", "weekday"))
-    both = nets.Nets(encoder, [make_constant(1.0), make_constant(4.0)], 10.0)
+    both = nets.Nets(encoder, [make_constant(1.0), make_constant(4.0)], 10.0, has_members=False)
     assert both.predict(small).tolist() == [12.5] * 6
 
 
@@ -48,7 +48,8 @@ def test_every_net_has_its_own_seed_and_an_output_range_holds(small):
     many = pd.concat([small] * 8, ignore_index=True)
     target = np.tile(np.array([0.0, 0, 0, 0, 0, 6], np.float32), 8)
     fitted = nets.fit_nets(many, target, config, 3)
-    one, two = (predict_net(net, fitted.encoder.encode(many)) for net in fitted.models)
+    inputs = fitted.encoder.encode(many)
+    one, two = (predict_net(net, inputs, has_members=True) for net in fitted.models)
     assert len(fitted.models) == 2 and np.abs(one - two).max() > 1e-3
     np.testing.assert_allclose(fitted.predict(many), 1 + (one + two) / 2, rtol=1e-6)
     low, high = 1 + 1.2 * (0 - 1), 1 + 1.2 * (6 - 1)

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from common.checks import InputError
-from common.data.tables import check_files, load_table
+from common.data.files import check_files
+from common.data.tables import load_table
 from common.metrics.regression import rmspe, rmspe_factor
 from common.validation.folds import check_folds
 from competitions.rossmann_store_sales import pictures, pipeline
@@ -319,8 +320,8 @@ def test_a_store_without_a_train_day_is_told_and_forecast(tables, tmp_path, capl
             "models must be some of median, .*received xgboost, or",
         ),
         ({"models": ()}, "models must be some of .*received none"),
-        ({"mean": "arithmetic"}, "mean must be some of geometric, .*received arithmetic"),
-        ({"factor": "lucky"}, "factor must be some of none, .*received lucky"),
+        ({"mean": "arithmetic"}, "mean must be one of geometric, .*received arithmetic"),
+        ({"factor": "lucky"}, "factor must be one of none, .*received lucky"),
     ],
 )
 def test_settings_that_nobody_knows_are_told_in_one_line(raw, tmp_path, changes, told):
@@ -328,6 +329,22 @@ def test_settings_that_nobody_knows_are_told_in_one_line(raw, tmp_path, changes,
     with pytest.raises(InputError, match=told) as error:
         run(replace(MEDIAN, **changes), raw, tmp_path / "work", 0)
     assert "\n" not in str(error.value) and not (tmp_path / "work").exists()
+
+
+def test_what_r_fits_is_kept_with_rs_versions(raw, tmp_path, monkeypatch):
+    kept = {}
+
+    def stop(*_, name, keep, **__):
+        kept[name] = keep.facts["versions"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "cross_fit", stop)
+    monkeypatch.setattr(pipeline, "load_r_versions", lambda *names: dict.fromkeys(names, "9"))
+    for name in ("median", "r_ranger"):
+        with pytest.raises(KeyboardInterrupt):
+            run(replace(MEDIAN, models=(name,)), raw, tmp_path / "work", 0)
+
+    assert kept["r_ranger"] == kept["median"] | {"ranger": "9", "data.table": "9"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from common.checks import InputError
-from common.data.tables import check_files
+from common.data.files import check_files
 from competitions.rossmann_store_sales import sample
 from competitions.rossmann_store_sales.competition import FILES, TEST, TRAIN
 from competitions.rossmann_store_sales.days import load_days, load_stores

@@ -27,7 +27,10 @@ def make_request(
     competition: Competition, variant: str | None = None, *, seed: int = 0, jobs: int = 1
 ) -> Request:
     """A run with TINY laid over the variant."""
-    tiny = tuple((field, json.dumps(value)) for field, value in competition.facts.TINY.items())
+    tiny = tuple(
+        (field, value if isinstance(value, str) else json.dumps(value))
+        for field, value in competition.facts.TINY.items()
+    )
     return Request(competition, variant or competition.facts.DEFAULT, "sample", seed, tiny, jobs)
 
 

@@ -58,7 +58,9 @@ def test_a_folder_with_a_competition_file_is_one_and_no_other_is(more):
     real = (
         "bike_sharing_demand",
         "pkdd_15_predict_taxi_service_trajectory_i",
+        "plant_seedlings_classification",
         "rossmann_store_sales",
+        "state_farm_distracted_driver_detection",
     )
     assert load_names() == (*real, "toys_for_all", "toys_for_some")
 

@@ -4,10 +4,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from common.checks import InputError
+from common.contract import Pictures, Table
+from common.data.images import write_picture
 from common.data.paths import Home
 from pipelines import fetch
 from pipelines.session import locked
@@ -16,10 +19,12 @@ from tests.helpers.toys import (
     RAIN,
     TEST,
     TRAIN,
+    Toy,
     load_told,
     load_tree,
     make_console,
     make_toy,
+    make_zip,
     write_zip,
 )
 
@@ -212,3 +217,55 @@ def test_a_sample_must_be_whole_by_itself(home: Home) -> None:
     with pytest.raises(InputError, match=r"sample\.py: test\.csv is missing"):
         fetch.sample(toy, home, make_console(), seed=1)
     assert "test.csv" in load_tree(home.raw("toy_demand", "sample"))
+
+
+SEEDLINGS = ("train/Gräser, süß/1 a.png", "train/Scentless Mayweed/2.png", "test/1.png")
+
+
+def make_seedlings(**parts: object) -> Toy:
+    """A toy competition of pictures in folders by their class."""
+    toy = make_toy(**parts)
+    toy.facts.FILES = (
+        Pictures("train/*/*.png"),
+        Pictures("test/*.png"),
+        Table("more.csv", columns=("id",), optional="shared on the forum"),
+    )
+    return toy
+
+
+def write_seedlings(raw: Path, seed: int = 0, **_: object) -> None:
+    for k, name in enumerate(SEEDLINGS):
+        write_picture(raw / name, np.full((4, 4, 3), seed + k, np.uint8))
+
+
+def test_folders_of_pictures_come_in_every_way(home: Home, raw: Path, tmp_path: Path) -> None:
+    """A folder, a zip with a zip in it, and a sample: names keep their spaces and umlauts."""
+    write_seedlings(tmp_path / "in")
+    pictures = load_tree(tmp_path / "in")
+    train = {name: data for name, data in pictures.items() if name.startswith("train")}
+    source = write_zip(
+        tmp_path / "in.zip", {"train.zip": make_zip(train), "test/1.png": pictures["test/1.png"]}
+    )
+    toy = make_seedlings(sample={"write_sample": write_seedlings})
+
+    fetch.import_(toy, home, make_console(), tmp_path / "in")
+    fetch.import_(toy, home, make_console(), source, kind="holdout")
+    fetch.sample(toy, home, make_console())
+
+    for kind in ("kaggle", "holdout", "sample"):
+        assert load_tree(home.raw("toy_demand", kind)) == pictures
+        assert toy.has_files(home.raw("toy_demand", kind))
+
+
+def test_what_is_no_picture_never_gets_its_name(home: Home, tmp_path: Path) -> None:
+    write_seedlings(tmp_path / "in")
+    (tmp_path / "in" / SEEDLINGS[1]).write_text("hello")
+    told = r"in: train/Scentless Mayweed/2\.png must be a JPEG or PNG picture, .* b'hello'$"
+    with pytest.raises(InputError, match=told):
+        fetch.import_(make_seedlings(), home, make_console(), tmp_path / "in")
+
+    write_seedlings(tmp_path / "in")
+    (tmp_path / "in" / SEEDLINGS[2]).unlink()
+    with pytest.raises(InputError, match=r"in: test/\*\.png is missing$"):
+        fetch.import_(make_seedlings(), home, make_console(), tmp_path / "in")
+    assert load_tree(home.root) == {}

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from common.checks import InputError
-from pipelines import speed, speed_neighbors
+from common.data.paths import Home
+from pipelines import speed, speed_neighbors, speed_pictures
 from pipelines.manifests import FORMAT
-from pipelines.speed import OURS, Race, make_cells, race
+from pipelines.speed import OURS, SUITES, Race, make_cells, race, race_suites
 
 MIB = 2**20
 calls: list[str] = []
@@ -68,6 +69,13 @@ def test_a_slow_library_runs_once(run_races):
     assert [len(row["all_seconds"]) for row in table["rows"]] == [3, 1]
 
 
+def test_ours_may_be_slow_too(run_races):
+    table, _ = run_races(make_race(ours=1, slow=(OURS,)))
+
+    assert calls == [OURS]
+    assert table["rows"][0]["seconds"] == table["rows"][0]["all_seconds"][0] > 0.04
+
+
 def test_other_results_are_refused_before_anything_is_stored(run_races, tmp_path):
     with pytest.raises(InputError, match="sums, 1000 rows: other gives another result: 2 is not 1"):
         run_races(make_race(ours=1, other=2))
@@ -104,6 +112,32 @@ def test_cells_by_hand():
     row = {"work": "w", "library": "l", "seconds": 0.123456, "times_ours": 2, "memory_mib": 1234.5}
 
     assert make_cells(row) == ["w", "l", "0.123", "2.00", "1,234"]
+    row |= {"unit": "pictures", "size": 500}
+    assert make_cells(row)[2] == "0.123 (4,050 pictures/s)"
+
+
+@pytest.mark.parametrize(("names", "run"), [((), SUITES), (("pictures",), ("pictures",))])
+def test_suites_are_chosen_and_stored_apart(monkeypatch, tmp_path, names, run):
+    """All rows go beside the submissions; a quick look does not touch what stands there."""
+    for suite in (speed_neighbors, speed_pictures):
+        monkeypatch.setattr(suite, "make_races", lambda share: [make_race(ours=share)])
+    home, console = Home(tmp_path), Console(quiet=True)
+    calls.clear()
+
+    race_suites(names, home, console, n_rounds=1, share=1.0)
+    stored = sorted(tmp_path.glob("submissions/speed/*/speed.json"))
+    race_suites(names, home, console, n_rounds=1, share=0.5)
+
+    assert [path.parent.name for path in stored] == list(run)
+    assert sorted(tmp_path.glob("submissions/speed/*/speed.json")) == stored
+    looks = sorted((tmp_path / "data" / "work" / "speed").glob("*/speed.json"))
+    assert [path.parent.name for path in looks] == list(run) and len(calls) == 4 * len(run)
+
+
+def test_an_unknown_suite_is_told(tmp_path):
+    with pytest.raises(InputError, match="speed must be some of neighbors, pictures, received p"):
+        race_suites(["p"], Home(tmp_path), Console(quiet=True), n_rounds=1, share=1.0)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("one", speed_neighbors.make_races(share=0.01), ids=lambda one: one.name)

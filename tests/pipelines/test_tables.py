@@ -118,7 +118,25 @@ def test_the_races_stand_in_their_order(root):
     ]
 
 
-@pytest.mark.parametrize("table", ["kaggle-variants", "open-bench", "holdout-bench", "speed", "growth"])
+def test_races_of_one_suite_or_of_all(root):
+    row = {"library": "ours", "seconds": 0.25, "times_ours": 1.0, "memory_mib": 40.4}
+    for suite in ("neighbors", "pictures"):
+        path = root / "submissions" / "speed" / suite / "speed.json"
+        path.parent.mkdir(parents=True)
+        rows = [row | {"work": suite, "unit": "pictures", "size": 500}]
+        path.write_text(json.dumps({"format": FORMAT, "rows": rows}))
+    write_pages(root, mark("speed-pictures"), mark("speed"))
+    line = "| {} | ours | 0.25 (2,000 pictures/s) | 1.00 | 40 |"
+    assert load_page(root, "README.md").splitlines()[3:-1] == [line.format("pictures")]
+    assert load_page(root).splitlines()[3:-1] == [
+        line.format("neighbors"),
+        line.format("pictures"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "table", ["kaggle-variants", "open-bench", "holdout-bench", "speed", "growth"]
+)
 def test_where_no_run_is_tracked_the_table_says_so(root, table):
     write_manifest(root, "sample", "blend-seed0", 0.4)
     write_pages(root, bikes=mark(table, "| old |\n"))
@@ -132,8 +150,8 @@ def test_an_unknown_marker_is_told_with_its_page(root, table):
         tables.make_pages()
     page = root / "competitions" / NAME / "README.md"
     assert str(told.value) == (
-        f"{page}: a marker must be competitions, speed, growth, KIND-variants or KIND-bench, "
-        f"received {table}"
+        f"{page}: a marker must be competitions, speed, speed-SUITE, growth, KIND-variants or "
+        f"KIND-bench, received {table}"
     )
 
 

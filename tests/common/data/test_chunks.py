@@ -1,3 +1,5 @@
+import warnings
+
 import pandas as pd
 import pytest
 
@@ -29,15 +31,39 @@ def test_chunks_are_the_table_as_text(table):
     [
         (b"", "table.csv is empty"),
         (b"a,b\n1,2\n", "table.csv must have a column id, received a, b"),
-        (b"id\n1\n1,2,3\n", "table.csv is not a UTF-8 CSV table: .*line 3, saw 3"),
+        (b"id\n1\n1,2,3\n", "no longer than the header, line 3 has 3 fields$"),
+        (b"id,b\n" + b"1,2\n" * 8 + b"1,2,3\n", "than the header, line 10 has 3 fields$"),
+        (b"id,b\n1,2,3\n1,2\n", "table.csv: rows must be no longer than the header, the first is$"),
+        (b"id\n1,2\n1,2,3\n", "no longer than the header, line 3 has 3 fields$"),
+        (b'id,b\n1,"2\n', "table.csv is not a UTF-8 CSV table: .*EOF inside string"),
         (b"id\n\xff\n", "table.csv is not a UTF-8 CSV table: 'utf-8' codec can't decode"),
     ],
 )
 def test_what_is_no_table_is_refused_in_one_line(table, content, told):
     table.write_bytes(content)
     with pytest.raises(InputError, match=told) as caught:
-        list(load_chunks(table, columns=["id"]))
+        list(load_chunks(table, columns=["id"], n_rows=3))
     assert "\n" not in str(caught.value)
+
+
+def test_rows_before_a_fault_in_a_later_chunk_are_handed_out(table):
+    table.write_bytes(b"id\n" + b"1\n" * 300_000 + b"1,2\n")
+    chunks = load_chunks(table, columns=["id"], n_rows=100_000)
+
+    assert len(next(chunks)) == 100_000
+    with pytest.raises(InputError, match="line 300002 has 2 fields"):
+        list(chunks)
+
+
+def test_what_the_caller_does_between_two_chunks_is_not_the_files_fault(table):
+    """The caller's own warnings stay warnings, and its own errors what they are."""
+    chunks = load_chunks(table, columns=["id"], n_rows=2)
+    before = list(warnings.filters)
+    next(chunks)
+
+    assert warnings.filters == before
+    with pytest.raises(pd.errors.ParserError, match="mine"):
+        chunks.throw(pd.errors.ParserError("mine"))
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -3,13 +3,28 @@ import pytest
 from common.data import code
 from common.data.code import list_code, load_code_digest
 
+CHECKS = '''"""Checks."""
+
+least = 1
+"""The least."""
+
+
+class Check:
+    """A check."""
+
+    def run(self, value):
+        """Run it."""
+        # Too small is wrong.
+        return "small" if value < least else "fine"
+'''
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A made-up library and competition: the competition uses nets, which uses checks."""
     files = {
         "common/__init__.py": "",
-        "common/checks.py": "least = 1\n",
+        "common/checks.py": CHECKS,
         "common/alone.py": "",
         "common/nets/__init__.py": "",
         "common/nets/dense.py": "def build():\n    from common.checks import least\n",
@@ -73,6 +88,59 @@ def test_the_digest_follows_what_counts(root, name):
     (root / name).write_text("another = 1\n")
 
     assert load_code_digest(root / "competitions" / "bikes") != before
+
+
+def digest_with(root, old, new, *, name="common/checks.py"):
+    path = root / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    try:
+        return load_code_digest(root / "competitions" / "bikes")
+    finally:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# Too small is wrong.", "# What is too small is wrong."),
+        ("        # Too small is wrong.\n", ""),
+        ('"""Run it."""', '"""Run it on a value."""'),
+        ('        """Run it."""\n', ""),
+        ('"""A check."""', '"""A check of one value."""'),
+        ('"""Checks."""', ""),
+        ('"""The least."""', '"""The least that passes."""'),
+        ("\n\n\nclass", "\n\nclass"),
+        ('return "small"', "return 'small'"),
+    ],
+)
+def test_wording_and_layout_do_not_change_the_digest(root, old, new):
+    assert digest_with(root, old, new) == load_code_digest(root / "competitions" / "bikes")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("least = 1", "least = 2"),
+        ("least = 1", "least = 1.0"),
+        ('"small"', '"little"'),
+        ("value < least", "value <= least"),
+        ("run(self, value)", "run(self, value=0)"),
+        ("class Check", "class Checks"),
+        ("        return", "        pass\n        return"),
+        ('    """A check."""', '    doc = """A check."""'),
+    ],
+)
+def test_what_the_code_does_changes_the_digest(root, old, new):
+    assert digest_with(root, old, new) != load_code_digest(root / "competitions" / "bikes")
+
+
+def test_of_other_files_every_byte_counts(root):
+    name, before = "competitions/bikes/baseline.R", load_code_digest(root / "competitions/bikes")
+
+    assert digest_with(root, "library(ranger)", "library(ranger) # ", name=name) != before
+    assert digest_with(root, "\n", "\r\n", name=name) != before
 
 
 @pytest.mark.parametrize("name", ["common/alone.py", "common/new.py", "competitions/bikes/NEWS.md"])

@@ -185,6 +185,14 @@ def test_another_package_version_does_not_find_it(kept, monkeypatch, package):
     assert not is_kept(kept)
 
 
+def test_another_version_of_a_program_that_the_fit_runs_does_not_find_it(places):
+    open_shelf(places, versions={"R": "4.2.2"}).write(TASK, RESULT)
+
+    assert is_kept(places, versions={"R": "4.2.2"})
+    assert not is_kept(places, versions={"R": "4.3.0"})
+    assert not is_kept(places)
+
+
 def test_another_python_or_processor_does_not_find_it(kept, monkeypatch):
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert not is_kept(kept)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from common.checks import InputError
-from common.data.rscript import run_rscript
+from common.data.rscript import load_r_versions, run_rscript
 
 needs_r = pytest.mark.skipif(
     shutil.which("Rscript") is None, reason="Rscript is not on this machine"
@@ -137,3 +137,27 @@ def test_a_machine_without_r_is_told_how_to_get_it(write, folders, tmp_path, mon
     told = fail(write("x <- 1\n"), {"fit": TABLE})
     assert "script.R needs Rscript" in told and "install" in told
     assert list(folders.iterdir()) == []
+
+
+@needs_r
+def test_versions_are_as_r_tells_them(write, folders):
+    """The packages that come with R have its version."""
+    told = 'paste0("\\"", R.version$major, ".", R.version$minor, "\\"")'
+    script = write(f'writeLines(c("version", {told}), "result.csv")\n')
+    own = run_rscript(script, {})["version"][0]
+
+    versions = load_r_versions("stats", "nobodyhasthis")
+
+    assert versions == {"R": own, "stats": own, "nobodyhasthis": "none"}
+    assert load_r_versions() == {"R": own}
+
+
+def test_a_machine_without_r_has_no_versions(tmp_path, monkeypatch):
+    """Nor has one on which it does not start."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert load_r_versions("stats") == {}
+
+    broken = tmp_path / "Rscript"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    assert load_r_versions("stats") == {}

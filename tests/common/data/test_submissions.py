@@ -97,3 +97,20 @@ def test_an_answer_that_is_missing_or_there_twice_is_told():
         pick_values(answers, pd.Series(["a"]), FORM)
     with pytest.raises(InputError, match="the answers lack id z"):
         pick_values(answers[:2], pd.Series(["a", "z"]), FORM)
+
+
+CLASSES = SubmissionFile("sample.csv", id_column="id", classes=("ash", "oak"))
+
+
+def test_classes_are_words_of_the_competition():
+    sample = pd.DataFrame({"id": ["1", "2"], "tree": ["oak", "oak"]})
+    check_submission(sample.assign(tree=["ash", "oak"]), sample, CLASSES)
+    with pytest.raises(InputError, match=r"column tree must hold ash, oak, received elm for 2$"):
+        check_submission(sample.assign(tree=["ash", "elm"]), sample, CLASSES)
+
+
+def test_classes_are_picked_as_their_numbers():
+    answers = pd.DataFrame({"id": ["2", "1", "3"], "tree": ["oak", "ash", "elm"]})
+    assert pick_values(answers, pd.Series(["1", "2"]), CLASSES).tolist() == [0, 1]
+    with pytest.raises(InputError, match=r"the answers have no class of the competition for 3$"):
+        pick_values(answers, pd.Series(["1", "3"]), CLASSES)

@@ -90,6 +90,23 @@ def test_one_row_and_equal_rows(batch_size):
     assert equal.inertia_ == 0
 
 
+def test_clusters_far_finer_than_the_spread_are_found():
+    """An outlier at 1e6 leaves float32 steps of 0.03 around the mean; clusters are 0.01 apart.
+
+    Rows at 0.000 to 0.002 and 0.010 to 0.012 have the means 0.001 and 0.011.
+    """
+    rows = np.array([0.0, 0.001, 0.002, 0.010, 0.011, 0.012, 1e6])[:, None]
+    fitted = KMeans(3, init=rows[[0, 3, 6]], tol=0).fit(rows)
+    np.testing.assert_allclose(fitted.cluster_centers_[:, 0], [0.001, 0.011, 1e6], atol=1e-8)
+    np.testing.assert_array_equal(fitted.labels_, [0, 0, 0, 1, 1, 1, 2])
+    assert fitted.inertia_ == pytest.approx(4e-6, rel=1e-3)
+
+
+def test_lists_are_taken():
+    fitted = KMeans(2, init=[[0, 0], [9, 9]]).fit([[0, 0], [9, 9], [1, 1]])
+    np.testing.assert_array_equal(fitted.predict([[8, 8], [1, 0]]), [1, 0])
+
+
 def test_errors_name_the_argument():
     for options, message in (
         ({"n_clusters": 0}, "n_clusters must be > 0, received 0"),
@@ -97,6 +114,8 @@ def test_errors_name_the_argument():
         ({"tol": -1}, "tol must be >= 0, received -1"),
         ({"batch_size": 0}, "batch_size must be > 0, received 0"),
         ({"init": "random"}, r"init must be k-means\+\+ or centres, received random"),
+        ({"init": [[0.0], [np.nan]]}, r"init must be finite, within 1e\+140, received \[nan\]"),
+        ({"init": [["a"], ["b"]]}, "init must be real numbers, received dtype <U1"),
         ({"init": np.zeros((3, 2))}, r"init must have shape \(2, any\), received \(3, 2\)"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -109,6 +128,8 @@ def test_errors_name_the_argument():
         KMeans(1).fit(np.array([[np.nan]]))
     with pytest.raises(ValueError, match=r"\(any, 1\), received \(1, 2\)"):
         KMeans(1).fit(np.zeros((1, 1))).predict(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="fit must come before predict"):
+        KMeans(1).predict(np.zeros((1, 1)))
 
 
 @pytest.mark.slow

@@ -313,11 +313,27 @@ def test_errors_of_votes():
         vote(LABELS, DISTANCES, INDICES, n_classes=1)
     with pytest.raises(ValueError, match=r"labels must be ints in \[0, 2\)"):
         vote(LABELS / 2, DISTANCES, INDICES, n_classes=2)
-    with pytest.raises(ValueError, match=r"class_weights must be > 0, received \[1 0\]"):
+    with pytest.raises(ValueError, match=r"class_weights must be > 0 and finite, received \[1 0\]"):
         vote(LABELS, DISTANCES, INDICES, n_classes=2, class_weights=[1, 0])
+    with pytest.raises(ValueError, match=r"class_weights must be > 0 and finite, received \["):
+        vote(LABELS, DISTANCES, INDICES, n_classes=2, class_weights=[1, np.inf])
     with pytest.raises(ValueError, match="weights must be uniform, distance or a function"):
         average(LABELS, DISTANCES, INDICES, weights="inverse")
     with pytest.raises(ValueError, match="weights of distances must be >= 0 and not all 0"):
         average(LABELS, DISTANCES, INDICES, weights=lambda d: 0 * d)
     with pytest.raises(ValueError, match=r"distances must have shape \(2, 3\), received \(3, 2\)"):
         average(LABELS, DISTANCES.T, INDICES)
+
+
+def test_a_group_is_no_nan_and_of_the_kind_of_fit():
+    """NaN equals nothing, so a row of group NaN would be its own query's neighbour unnoticed."""
+    points = np.arange(4.0)[:, None]
+    with pytest.raises(ValueError, match="groups must not be NaN, received it in row 2"):
+        NearestNeighbors(1).fit(points, groups=[0, 1, np.nan, 2])
+    fitted = NearestNeighbors(1).fit(points, groups=[0, 0, 1, 1])
+    with pytest.raises(ValueError, match="groups must not be NaN, received it in row 0"):
+        fitted.kneighbors(points[:1], groups=[np.nan])
+    with pytest.raises(ValueError, match="groups must be of the kind that fit was given, int64"):
+        fitted.kneighbors(points[:1], groups=["0"])
+    with pytest.raises(ValueError, match=r"groups must have shape \(any\), received \(4, 1\)"):
+        NearestNeighbors(1).fit(points, groups=np.zeros((4, 1)))

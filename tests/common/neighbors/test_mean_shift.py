@@ -165,7 +165,8 @@ def test_the_estimate_is_that_of_scikit_learn(n_samples):
 
 def test_errors_name_the_argument():
     for options, message in (
-        ({"bandwidth": 0}, "bandwidth must be > 0, received 0"),
+        ({"bandwidth": 0}, "bandwidth must be > 0 and finite, received 0"),
+        ({"bandwidth": np.inf}, "bandwidth must be > 0 and finite, received inf"),
         ({"kernel": "round"}, "kernel must be one of flat, gaussian, received round"),
         ({"metric": "km"}, "metric must be one of euclidean, haversine_km, received km"),
         ({"seeding": "all"}, "seeding must be one of points, grid, received all"),
@@ -181,6 +182,12 @@ def test_errors_name_the_argument():
         MeanShift(1.0, metric="haversine_km").fit(np.zeros((3, 1)))
     with pytest.raises(ValueError, match="number of points must be > 0, received 0"):
         MeanShift(1.0).fit(np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="points must be real numbers, received dtype <U1"):
+        MeanShift(1.0).fit([["a"]])
+    with pytest.raises(ValueError, match=r"points must have latitudes in \[-90, 90\], received"):
+        MeanShift(1.0, metric="haversine_km").fit([[91.0, 0.0]])
+    with pytest.raises(ValueError, match="fit must come before predict"):
+        MeanShift(1.0).predict([[0.0]])
     with pytest.raises(ValueError, match=r"\(any, 1\), received \(1, 2\)"):
         MeanShift(1.0).fit([[0.0]]).predict([[0.0, 1.0]])
     with pytest.raises(ValueError, match=r"quantile must be in \(0, 1\], received 2"):

@@ -72,7 +72,7 @@ def make(fit=fit_witness, test_from="folds", seed=0, keep=None, folds=FOLDS, is_
     return cross_fit(fit, folds, is_test, test_from=test_from, seed=seed, keep=keep or Shelf())
 
 
-@pytest.mark.parametrize("test_from", ["folds", "refit", "held"])
+@pytest.mark.parametrize("test_from", ["folds", "each", "refit", "held"])
 def test_held_rows_are_predicted_by_fits_that_did_not_see_them(test_from):
     made = make(test_from=test_from)
 
@@ -94,6 +94,39 @@ def test_test_rows_from_folds_are_the_mean_over_the_folds_fits_by_hand():
     assert (made.fold[IS_TEST] == -1).all()
 
 
+def test_each_folds_own_predictions_of_the_test_rows_are_kept_apart():
+    """Fit k says of any row which rows it was given; row r's is marked, that they keep their
+    order.
+    """
+
+    def fit(fit_rows, seed):
+        seen = fit_witness(fit_rows, seed).predict
+        return Fitted(lambda rows: seen(rows) + 10.0 * rows[:, None], 1)
+
+    made = make(fit, "each")
+
+    assert made.test.shape == (3, 2, N_ROWS)
+    for fold, of_test in zip(FOLDS, made.test, strict=True):
+        seen = np.isin(np.arange(N_ROWS), fold.fit_rows)
+        np.testing.assert_array_equal(of_test, [seen + 20.0, seen + 70.0])
+
+
+def test_predictions_that_are_kept_apart_come_from_the_same_fits_and_have_the_same_mean():
+    shelf = Shelf()
+    together = make(fit_noise, "folds", keep=shelf)
+
+    apart = make(refuse, "each", keep=shelf)
+
+    assert apart.prediction.tobytes() == together.prediction.tobytes()
+    np.testing.assert_allclose(apart.test.mean(axis=0), apart.prediction[IS_TEST], rtol=1e-15)
+    assert len(np.unique(apart.test)) == 6
+
+
+@pytest.mark.parametrize("test_from", ["folds", "refit", "held"])
+def test_nothing_is_kept_apart_that_was_not_asked_for(test_from):
+    assert make(test_from=test_from).test.shape == (0, 2, N_ROWS)
+
+
 def test_test_rows_from_a_refit_are_predicted_by_one_fit_on_all_train_rows():
     made = make(test_from="refit")
 
@@ -111,7 +144,9 @@ def test_test_rows_that_folds_hold_are_predicted_by_those_folds_alone():
     assert made.fold.tolist() == [-1, -1, 0, 0, -1, -1, -1, 1, -1, -1]
 
 
-@pytest.mark.parametrize(("test_from", "also"), [("folds", [2, 7]), ("refit", []), ("held", [])])
+@pytest.mark.parametrize(
+    ("test_from", "also"), [("folds", [2, 7]), ("each", [2, 7]), ("refit", []), ("held", [])]
+)
 def test_a_fold_is_asked_for_its_held_rows_and_for_test_rows_only_where_they_count(test_from, also):
     asked = []
 
@@ -124,7 +159,7 @@ def test_a_fold_is_asked_for_its_held_rows_and_for_test_rows_only_where_they_cou
     assert asked[3:] == ([[2, 7]] if test_from == "refit" else [])
 
 
-@pytest.mark.parametrize("test_from", ["folds", "refit", "held"])
+@pytest.mark.parametrize("test_from", ["folds", "each", "refit", "held"])
 def test_no_fit_is_ever_given_a_test_row(test_from):
     made = make(test_from=test_from)
 
@@ -139,10 +174,11 @@ def test_every_row_gets_its_own_prediction():
     np.testing.assert_array_equal(made.prediction[held_or_test], 10.0 * held_or_test)
 
 
-def test_a_frame_without_test_rows_is_fine():
-    made = make(test_from="folds", is_test=np.zeros(N_ROWS, dtype=bool))
+@pytest.mark.parametrize("test_from", ["folds", "each"])
+def test_a_frame_without_test_rows_is_fine(test_from):
+    made = make(test_from=test_from, is_test=np.zeros(N_ROWS, dtype=bool))
 
-    assert np.isnan(made.prediction[IS_TEST]).all()
+    assert np.isnan(made.prediction[IS_TEST]).all() and made.test.size == 0
     assert not np.isnan(made.prediction[FOLDS[0].held_rows]).any()
 
 
@@ -201,7 +237,7 @@ def refuse(fit_rows, seed):
     raise AssertionError("must not be fitted")
 
 
-@pytest.mark.parametrize("test_from", ["folds", "refit", "held"])
+@pytest.mark.parametrize("test_from", ["folds", "each", "refit", "held"])
 def test_a_kept_fit_is_not_made_again(test_from):
     shelf = Shelf()
     first = make(fit_noise, test_from, keep=shelf)

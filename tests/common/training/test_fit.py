@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from common.losses.distance import mean_distance
 from common.nets.entity_embedding import build_entity_embedding
 from common.seeds import set_all
 from common.training import fit
@@ -147,16 +148,26 @@ def test_any_share_of_steps_may_warm_up(warm_up):
     assert max(wanted) == 0.3
 
 
+def squared_error(target, predicted):
+    return keras.ops.mean(keras.ops.square(predicted - target))
+
+
+@pytest.mark.parametrize("very_few", [0, 20], ids=["traced", "eager"])
 @pytest.mark.parametrize(
     ("schedule", "loss", "ema_momentum"),
-    [("one_cycle", "mse", None), ("constant", "mse", 0.6), ("one_cycle", "mae", 0.6)],
+    [
+        ("one_cycle", "mse", None),
+        ("constant", squared_error, 0.6),
+        ("one_cycle", "mae", 0.6),
+    ],
 )
-def test_fitting_equals_a_numpy_loop_of_adamw(schedule, loss, ema_momentum):
+def test_fitting_equals_a_numpy_loop_of_adamw(schedule, loss, ema_momentum, very_few, monkeypatch):
     """Every step sees all 8 rows, so the order does not matter.
 
     The decay takes its share of the rate off the weight first; then comes Adam's step with both
     moments freed of their bias. The average of weights begins with those after the first step.
     """
+    monkeypatch.setattr(fit, "_VERY_FEW_STEPS", very_few)
     model, x, target = fit_linear(schedule=schedule, loss=loss, ema_momentum=ema_momentum)
 
     w, mean, square = np.full(3, 0.5), np.zeros(3), np.zeros(3)
@@ -166,7 +177,7 @@ def test_fitting_equals_a_numpy_loop_of_adamw(schedule, loss, ema_momentum):
         if schedule == "one_cycle":
             rate = rate_by_hand(step, n_steps=10, n_warm_up=2, highest=0.3)
         miss = x.astype(float) @ w - target
-        gradient = x.T.astype(float) @ (2 * miss if loss == "mse" else np.sign(miss)) / 8
+        gradient = x.T.astype(float) @ (np.sign(miss) if loss == "mae" else 2 * miss) / 8
         w = w - rate * 0.2 * w
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.999 * square + 0.001 * gradient**2
@@ -174,6 +185,7 @@ def test_fitting_equals_a_numpy_loop_of_adamw(schedule, loss, ema_momentum):
         w = w - rate * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-7)
         average = w if average is None else 0.6 * average + 0.4 * w
 
+    assert model.run_eagerly is (very_few > 0)
     wanted = w if ema_momentum is None else average
     assert np.abs(average - w).max() > 0.01
     np.testing.assert_allclose(model.get_weights()[0][:, 0], wanted, rtol=1e-4, atol=1e-6)
@@ -191,6 +203,7 @@ def build_members(kernel):
 def fit_members(kernel, x, target, **options):
     model = build_members(kernel)
     settings = {"epochs": 20, "batch_size": len(x), "learning_rate": 0.1, "weight_decay": 0.1}
+    settings["has_members"] = True
     epochs = fit_net(model, {"x": x}, target, seed=0, **settings | options)
     return model, epochs
 
@@ -257,6 +270,77 @@ def test_the_best_epoch_is_that_of_a_net_that_is_trained_for_so_long(ema_momentu
     assert np.abs(plain.get_weights()[0] - short.get_weights()[0]).max() > 0.01
 
 
+def make_places(n_rows=200):
+    """Rows whose target is a place: the sum of two numbers, and 3 less the third."""
+    x = np.random.default_rng(0).normal(size=(n_rows, 3)).astype(np.float32)
+    return {"x": x}, np.stack([x[:, 0] + x[:, 1], 3 - x[:, 2]], axis=1)
+
+
+def fit_places(inputs, target, **options):
+    """Fit a net with a hidden layer and an output (B, 2)."""
+    set_all(0)
+    x = keras.layers.Input((3,), name="x")
+    hidden = keras.layers.Dense(16, activation="relu")(x)
+    model = keras.Model({"x": x}, keras.layers.Dense(2)(hidden))
+    settings = {"loss": mean_distance, "batch_size": 50, "learning_rate": 0.02, "seed": 0}
+    best = fit_net(model, inputs, target, weight_decay=0.0, **settings | options)
+    return model, best
+
+
+def test_a_net_learns_a_target_of_two_columns_as_one():
+    inputs, target = make_places()
+    model, _ = fit_places(inputs, target, epochs=60)
+
+    assert mean_distance(target, predict_net(model, inputs)) < 0.15
+
+
+@pytest.mark.parametrize("loss", [mean_distance, "mse"])
+def test_the_best_epoch_is_found_for_places_too(loss):
+    inputs, target = make_places()
+    options = {"loss": loss, "schedule": "constant"}
+    short, _ = fit_places(inputs, target, epochs=3, **options)
+
+    _, best = fit_places(
+        inputs, target, epochs=6, held=(inputs, predict_net(short, inputs)), **options
+    )
+
+    assert best == 3
+
+
+def test_a_second_axis_holds_members_only_where_that_is_said():
+    """A net of weights (1, 0) and (0, 1) hands on what it is given, and learns to give (3, 5); its
+    members would both learn one number.
+    """
+    x = np.ones((800, 2), np.float32)
+    places = np.tile(np.array([3.0, 5.0], np.float32), (800, 1))
+    settings = {"epochs": 2, "batch_size": 8, "schedule": "constant", "weight_decay": 0.0}
+
+    apart, _ = fit_members(np.eye(2), x, places, has_members=False, **settings)
+    together, _ = fit_members(np.eye(2), x, places[:, 0], **settings)
+
+    one = {"x": x[:1]}
+    np.testing.assert_allclose(predict_net(apart, one), [[3.0, 5.0]], atol=0.01)
+    np.testing.assert_allclose(predict_net(apart, one, has_members=True), [4.0], atol=0.01)
+    np.testing.assert_allclose(predict_net(together, one), [[3.0, 3.0]], atol=0.01)
+
+
+def test_a_target_of_another_width_is_refused():
+    x, two = np.ones((4, 2), np.float32), np.zeros((4, 2), np.float32)
+    narrow, wide = (r"target must have shape " + shape for shape in (r"\(any\)", r"\(any, 2\)"))
+    for options, target, told in (
+        ({}, two, rf"{narrow}, received \(4, 2\)"),
+        ({"has_members": False}, two[:, 0], rf"{wide}, received \(4,\)"),
+        ({"held": ({"x": x}, two)}, two[:, 0], rf"{narrow}, received \(4, 2\)"),
+        ({"has_members": False, "held": ({"x": x}, two[:, 0])}, two, rf"{wide}, received \(4,\)"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            fit_members(np.eye(2), x, target, **options)
+    with pytest.raises(
+        ValueError, match=r"output must have shape \(any, any\), received \(None,\)"
+    ):
+        fit_linear(has_members=True)
+
+
 def test_without_held_rows_the_epochs_are_those_asked_for():
     x = np.ones((2, 1), np.float32)
 
@@ -269,8 +353,10 @@ def test_a_prediction_is_the_mean_of_members_whatever_the_batches():
     x = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
 
     for batch_size in (1, 3, 7, 100):
-        predicted = predict_net(model, {"x": x}, batch_size=batch_size)
+        predicted = predict_net(model, {"x": x}, has_members=True, batch_size=batch_size)
         np.testing.assert_allclose(predicted, 2 * x[:, 0], rtol=1e-5, atol=1e-6)
+        every = predict_net(model, {"x": x}, batch_size=batch_size)
+        np.testing.assert_allclose(every, x @ [[1.0, 3.0], [2.0, -2.0]], rtol=1e-4, atol=1e-5)
     single = build_linear(2)
     np.testing.assert_allclose(predict_net(single, {"x": x}), x.sum(axis=1) / 2, atol=1e-6)
 
@@ -309,7 +395,7 @@ def test_epochs_must_be_positive():
         fit_linear(epochs=0)
 
 
-def fit_small_net(*, of_weights, of_order):
+def fit_small_net(*, of_weights, of_order, epochs):
     """Fit a net with dropout, whose masks are chance too."""
     set_all(of_weights)
     inputs, target = make_rows(40)
@@ -318,7 +404,7 @@ def fit_small_net(*, of_weights, of_order):
         model,
         inputs,
         target,
-        epochs=1,
+        epochs=epochs,
         batch_size=8,
         learning_rate=0.05,
         weight_decay=0.01,
@@ -327,12 +413,24 @@ def fit_small_net(*, of_weights, of_order):
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
-def test_equal_seeds_give_bit_equal_nets_and_either_other_seed_another():
-    one = fit_small_net(of_weights=3, of_order=5)
+@pytest.mark.parametrize("epochs", [1, 5], ids=["eager", "traced"])
+def test_equal_seeds_give_bit_equal_nets_and_either_other_seed_another(epochs):
+    one = fit_small_net(of_weights=3, of_order=5, epochs=epochs)
 
-    assert fit_small_net(of_weights=3, of_order=5).tobytes() == one.tobytes()
-    assert np.abs(fit_small_net(of_weights=3, of_order=6) - one).max() > 1e-4
-    assert np.abs(fit_small_net(of_weights=4, of_order=5) - one).max() > 1e-4
+    assert fit_small_net(of_weights=3, of_order=5, epochs=epochs).tobytes() == one.tobytes()
+    assert np.abs(fit_small_net(of_weights=3, of_order=6, epochs=epochs) - one).max() > 1e-4
+    assert np.abs(fit_small_net(of_weights=4, of_order=5, epochs=epochs) - one).max() > 1e-4
+
+
+def test_few_steps_that_are_not_traced_are_those_that_are(monkeypatch):
+    """20 steps: the most that are not."""
+    inputs, target = make_places()
+    eager, _ = fit_places(inputs, target, epochs=5)
+    monkeypatch.setattr(fit, "_VERY_FEW_STEPS", 19)
+    traced, _ = fit_places(inputs, target, epochs=5)
+
+    assert eager.run_eagerly and not traced.run_eagerly
+    np.testing.assert_allclose(predict_net(eager, inputs), predict_net(traced, inputs), atol=1e-4)
 
 
 def test_16_steps_between_returns_to_python_give_the_same_net(monkeypatch):
@@ -349,6 +447,6 @@ def test_16_steps_between_returns_to_python_give_the_same_net(monkeypatch):
 
 def test_a_net_is_compiled_without_xla_where_there_is_no_gpu():
     """XLA made an embedding net 20 times slower on a CPU."""
-    model, *_ = fit_linear()
+    model, *_ = fit_linear(epochs=21)
 
     assert model.jit_compile is bool(tf.config.list_physical_devices("GPU"))

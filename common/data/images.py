@@ -1,0 +1,245 @@
+"""Pictures from disk: decoded once, made equal in size, and kept in a cache."""
+
+import hashlib
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.checks import InputError, check_positive
+from common.data.paths import written_whole
+from common.data.zipped import FolderFiles
+
+MOST_PIXELS = 100_000_000
+"""Of one picture, before it is made smaller: 300 MB."""
+
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+}
+# Pictures that a thread decodes in one go; two such blocks a thread wait to be written.
+_BLOCK = 16
+# Of the cache's files; another number where what is written for the same pictures changes.
+_LAYOUT = 1
+
+log = logging.getLogger(__name__)
+
+
+def load_picture(data: bytes, name: str, *, at_least: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a JPEG or PNG picture.
+
+    Grey, palette and CMYK become RGB; of 16 bits the upper 8 stay; alpha is dropped; a camera's
+    note on how it was held (EXIF) is followed.
+
+    Args:
+        data: the file's bytes.
+        name: what an error calls it.
+        at_least: (height, width) in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size,
+            the smallest that is not below: less work, and 1/8 is the mean of 8 x 8 pixels.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        InputError: it is no JPEG or PNG, is not whole, or has more than `MOST_PIXELS`.
+    """
+    check_is_picture(data, name)
+    height, width, is_turned = _read_size(data)
+    if height * width > MOST_PIXELS:
+        raise InputError(
+            f"{name} must have {MOST_PIXELS:,} pixels at most, received {width:,} x {height:,}"
+        )
+    flag = cv2.IMREAD_COLOR
+    if at_least is not None and data.startswith(_JPEG):
+        sides = [(height, width), (width, height)][: 1 + is_turned]
+        fits = [
+            factor
+            for factor in _REDUCED
+            if all(h >= factor * at_least[0] and w >= factor * at_least[1] for h, w in sides)
+        ]
+        flag = _REDUCED[fits[0]] if fits else flag
+    # OpenCV would complain of a PNG that is cut off by a line of its own.
+    is_cut = height * width == 0 or (data.startswith(_PNG) and data.rfind(b"IEND") < 0)
+    picture = None if is_cut else cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if picture is None:
+        raise InputError(f"{name} must be a whole picture, received one that is cut off or damaged")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def check_is_picture(head: bytes, name: str) -> None:
+    """Check that a file begins as a JPEG or PNG does.
+
+    Args:
+        head: its bytes, or the first 16 of them.
+        name: what an error calls it.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not head.startswith((_JPEG, _PNG)):
+        received = f"a file that begins with {head[:16]!r}" if head else "an empty file"
+        raise InputError(f"{name} must be a JPEG or PNG picture, received {received}")
+
+
+def resize_picture(
+    picture: np.ndarray, height_px: int, width_px: int, *, keep_ratio: bool = False
+) -> np.ndarray:
+    """Make a picture smaller by the mean over areas, or larger by lines between pixels.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        height_px: wanted, > 0.
+        width_px: wanted, > 0.
+        keep_ratio: whether a picture of another shape is fitted into the middle and its border
+            drawn out to the sides, rather than stretched.
+
+    Returns:
+        (height_px, width_px, 3) uint8.
+    """
+    height, width = picture.shape[:2]
+    inner = (height_px, width_px)
+    if keep_ratio:
+        scale = min(height_px / height, width_px / width)
+        inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    # A side that shrinks is averaged also where the other grows.
+    smaller = (min(height, inner[0]), min(width, inner[1]))
+    for size, way in ((smaller, cv2.INTER_AREA), (inner, cv2.INTER_LINEAR)):
+        if picture.shape[:2] != size:
+            picture = cv2.resize(picture, size[::-1], interpolation=way)
+    above, left = (height_px - inner[0]) // 2, (width_px - inner[1]) // 2
+    below, right = height_px - inner[0] - above, width_px - inner[1] - left
+    if above or below or left or right:
+        picture = cv2.copyMakeBorder(picture, above, below, left, right, cv2.BORDER_REPLICATE)
+    return picture
+
+
+def load_pictures(
+    root: Path,
+    names: Sequence[str],
+    cache: Path,
+    *,
+    height_px: int,
+    width_px: int,
+    keep_ratio: bool = False,
+    most_ram_mib: int = 2048,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Load many pictures in one size; the first call decodes them, later ones read its cache.
+
+    The cache is a file named after a hash of the names, of all files' sizes and times, and of the
+    size in pixels: where one of them changes, all are decoded anew.
+
+    Args:
+        root: a folder.
+        names: (N,) paths below it, with "/". One may lie in a zip, as "train.zip/cats/1.png" does.
+        cache: the folder of the caches.
+        height_px: of what is returned, > 0.
+        width_px: likewise.
+        keep_ratio: as `resize_picture` takes it.
+        most_ram_mib: a cache that is larger stays on disk and is read where it is looked at.
+        threads: that decode; None for one a core. Results do not depend on it.
+
+    Returns:
+        (N, height_px, width_px, 3) uint8, RGB, read-only: an array, or a memmap where it is larger
+        than `most_ram_mib`.
+
+    Raises:
+        InputError: a file is missing or is no picture that `load_picture` takes; the first such is
+            named, and nothing is kept.
+
+    Cost: memory of one large picture and some tens of small ones a thread, however many there are.
+    """
+    check_positive("height_px", height_px)
+    check_positive("width_px", width_px)
+    shape = (len(names), height_px, width_px, 3)
+    if not len(names):
+        return np.empty(shape, np.uint8)
+
+    with FolderFiles(root) as files:
+        facts = [_LAYOUT, cv2.__version__, str(root.resolve()), shape, keep_ratio]
+        key = hashlib.sha256(json.dumps(facts).encode())
+        for name in names:
+            key.update(json.dumps((name, *files.load_facts(name))).encode())
+        path = cache / f"{key.hexdigest()[:32]}.npy"
+
+        def load(name: str) -> np.ndarray:
+            picture = load_picture(
+                files.load(name), f"{root}/{name}", at_least=(height_px, width_px)
+            )
+            return resize_picture(picture, height_px, width_px, keep_ratio=keep_ratio)
+
+        if not path.is_file():
+            log.info(f"decoding {len(names):,} pictures at {width_px} x {height_px}")
+            _write_cache(path, names, load, shape, threads or os.cpu_count() or 1)
+    fits = path.stat().st_size <= most_ram_mib * 2**20
+    pictures: np.ndarray = np.load(path, mmap_mode=None if fits else "r")
+    pictures.flags.writeable = False
+    return pictures
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a picture, as PNG or JPEG by the path's ending; its folder is made.
+
+    Args:
+        path: ends in .png or .jpg.
+        picture: (H, W, 3) uint8, RGB.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    path.write_bytes(data.tobytes())
+
+
+def _write_cache(
+    path: Path,
+    names: Sequence[str],
+    load: Callable[[str], np.ndarray],
+    shape: tuple[int, ...],
+    threads: int,
+) -> None:
+    """Write all pictures as one array, whole or not at all, while others are decoded."""
+
+    def load_block(start: int) -> np.ndarray:
+        return np.stack([load(name) for name in names[start : start + _BLOCK]])
+
+    with (
+        written_whole(path) as partial,
+        partial.open("wb") as file,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        waiting: deque[Future[np.ndarray]] = deque()
+        for start in range(0, len(names), _BLOCK):
+            waiting.append(pool.submit(load_block, start))
+            if len(waiting) > 2 * threads:
+                file.write(waiting.popleft().result().data)
+        for block in waiting:
+            file.write(block.result().data)
+
+
+def _read_size(data: bytes) -> tuple[int, int, bool]:
+    """Read height and width from the head of a JPEG or PNG, and whether it may be turned by EXIF.
+
+    Returns:
+        (0, 0, False) where the head is cut off.
+    """
+    if data.startswith(_PNG):
+        return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"), False
+    at, is_turned = 2, False
+    # A JPEG is a row of segments: 0xFF, a marker, and a length of two bytes that counts itself.
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame
+            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
+            return int.from_bytes(height, "big"), int.from_bytes(width, "big"), is_turned
+        is_turned |= marker == 0xE1
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return 0, 0, False

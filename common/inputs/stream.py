@@ -1,0 +1,88 @@
+"""Feed pictures to a net: gathered by whole batches, altered, mixed."""
+
+import mmap
+import weakref
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from common.checks import check_positive, check_same_length
+from common.inputs.augment import Augment
+from common.inputs.mixing import Mix
+from common.inputs.permutation import permute_rows
+from common.seeds import derive
+
+_AT_ONCE = 2  # batches that are made while the net works on another
+
+
+def make_picture_batches(
+    pictures: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    augment: Augment | None = None,
+    mix: Mix | None = None,
+) -> tf.data.Dataset:
+    """Feed shuffled batches of altered and mixed pictures, others in every epoch.
+
+    Pictures stay where they are, in memory or on disk: no more than a few batches are copied, and
+    of a memmap no page stays in memory.
+
+    Args:
+        pictures: (N, H, W, 3) uint8, or any (N, ...) of numbers, such as kept activations.
+        labels: (N, C), one-hot or shares of classes.
+        batch_size: B, > 0; where there are more rows, the last, smaller batch of an epoch is
+            dropped.
+        seed: of the shuffling and of all that is drawn.
+        augment: alters the pictures of a batch: see `common.inputs.augment`.
+        mix: then mixes them: see `common.inputs.mixing`.
+
+    Returns:
+        A dataset of ((B, H, W, 3) float32 in 0..255, (B, C) float32).
+
+    Raises:
+        ValueError: lengths differ, there are no rows, or batch_size is not positive.
+    """
+    check_same_length(pictures=pictures, labels=labels)
+    check_positive("batch_size", batch_size)
+    check_positive("number of pictures", len(pictures))
+    targets = tf.constant(labels, tf.float32)
+    batch_size = min(batch_size, len(pictures))
+    shape, dtype = (batch_size, *pictures.shape[1:]), tf.as_dtype(pictures.dtype)
+
+    # TensorFlow never lets go of a Python function: this one must not hold what is large.
+    find_pictures: Any = weakref.ref(pictures)
+
+    def gather(rows: np.ndarray) -> np.ndarray:
+        found = find_pictures()
+        batch = np.take(found, rows, axis=0)
+        _release(found)
+        return batch
+
+    def make(rows: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.numpy_function(gather, [rows], dtype, stateful=False)
+        batch, chosen = tf.cast(tf.ensure_shape(batch, shape), tf.float32), tf.gather(targets, rows)
+        seeds = tf.cast(seeds, tf.int32)
+        if augment is not None:
+            batch = augment(batch, seeds[:2])
+        if mix is not None:
+            batch, chosen = mix(batch, chosen, seeds[2:])
+        return batch, chosen
+
+    rows = permute_rows(len(pictures), batch_size, seed)
+    draws = tf.data.Dataset.random(derive(seed, "altering"), rerandomize_each_iteration=True)
+    batches = tf.data.Dataset.zip(rows, draws.batch(4))
+    batches = batches.map(make, num_parallel_calls=_AT_ONCE, deterministic=True).prefetch(_AT_ONCE)
+    batches.pictures = pictures
+    return batches
+
+
+def _release(array: np.ndarray) -> None:
+    """Let go of the pages of a memmap; what is read again soon is still in the system's cache."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)

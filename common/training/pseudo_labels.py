@@ -1,0 +1,109 @@
+"""Pseudo-labels: what a model says of rows without labels, as labels for the next model.
+
+Those that are used in a fold come from a model that was fitted without the fold, so that the labels
+of its held rows are in neither of the two fits and the out-of-fold score stays honest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.checks import check_positive, check_same_length, check_shape
+from common.validation.folds import Fold
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Labels that a model gave.
+
+    Attributes:
+        rows: (m,) int, rows of the frame, m >= 0.
+        target: (m, C) float32, which sum to 1.
+    """
+
+    rows: np.ndarray
+    target: np.ndarray
+
+
+def label_hard(probabilities: np.ndarray, rows: np.ndarray, *, threshold: float) -> PseudoLabels:
+    """Take the likeliest class of each row for true, where the model is sure of it.
+
+    Args:
+        probabilities: (n, C) a model's answer for the rows.
+        rows: (n,) int, their numbers in the frame.
+        threshold: least probability of the likeliest class, in [0, 1].
+
+    Returns:
+        One-hot targets of the rows that pass.
+
+    Raises:
+        ValueError: shapes do not fit, or threshold is outside [0, 1].
+
+    Source: Lee, "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep
+        Neural Networks", 2013. It takes all rows; the threshold is as in Sohn et al., "FixMatch",
+        2020.
+    """
+    _check(probabilities, rows)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must be in [0, 1], received {threshold}")
+    is_sure = probabilities.max(axis=1) >= threshold
+    classes = probabilities[is_sure].argmax(axis=1)
+    return PseudoLabels(rows[is_sure], np.eye(probabilities.shape[1], dtype=np.float32)[classes])
+
+
+def label_soft(
+    probabilities: np.ndarray, rows: np.ndarray, *, temperature: float = 1.0
+) -> PseudoLabels:
+    """Take the probabilities of every row as its target, sharpened or flattened.
+
+    A doubtful row then teaches little instead of something wrong, and none is left out.
+
+    Args:
+        probabilities: (n, C) >= 0, a model's answer for the rows.
+        rows: (n,) int, their numbers in the frame.
+        temperature: targets go as probability ** (1 / temperature): below 1 sharpens, above
+            flattens.
+
+    Raises:
+        ValueError: shapes do not fit, or temperature is not positive.
+
+    Source: Berthelot et al., "MixMatch: A Holistic Approach to Semi-Supervised Learning", 2019 (the
+        sharpening).
+    """
+    _check(probabilities, rows)
+    check_positive("temperature", temperature)
+    scaled = probabilities / probabilities.max(axis=1, keepdims=True)
+    sharp = scaled ** (1 / temperature)
+    return PseudoLabels(rows, (sharp / sharp.sum(axis=1, keepdims=True)).astype(np.float32))
+
+
+def pick_labels(
+    by_fold: Sequence[PseudoLabels], folds: Sequence[Fold], fit_rows: np.ndarray
+) -> PseudoLabels:
+    """Pick the pseudo-labels for a fit: those of the model that was fitted on the same rows.
+
+    Args:
+        by_fold: of each fold, given by the model that was fitted on `fold.fit_rows`.
+        folds: in the same order.
+        fit_rows: (n,) int, those of one of the folds.
+
+    Raises:
+        ValueError: lengths differ, no fold has these rows, or a row with a label of its own has a
+            pseudo-label too.
+    """
+    check_same_length(by_fold=by_fold, folds=folds)
+    for labels, fold in zip(by_fold, folds, strict=True):
+        if np.array_equal(fold.fit_rows, fit_rows):
+            shared = np.intersect1d(labels.rows, fit_rows)
+            if len(shared):
+                raise ValueError(
+                    f"pseudo-labels must be of rows without a label, received {shared[0]} with one"
+                )
+            return labels
+    raise ValueError(f"fit_rows must be those of a fold, received {len(fit_rows)} others")
+
+
+def _check(probabilities: np.ndarray, rows: np.ndarray) -> None:
+    check_shape("probabilities", probabilities, (None, None))
+    check_same_length(probabilities=probabilities, rows=rows)

@@ -1,0 +1,129 @@
+"""Plant Seedlings: which of twelve species a seedling is, from a photograph.
+
+https://www.kaggle.com/competitions/plant-seedlings-classification
+"""
+
+from dataclasses import dataclass, replace
+
+from common.contract import (
+    KaggleCompetition,
+    Leaderboard,
+    Metric,
+    Pictures,
+    SubmissionFile,
+    Table,
+)
+from common.metrics.classification import micro_f1
+
+SOURCE = KaggleCompetition("plant-seedlings-classification")
+SPECIES = (
+    "Black-grass",
+    "Charlock",
+    "Cleavers",
+    "Common Chickweed",
+    "Common wheat",
+    "Fat Hen",
+    "Loose Silky-bent",
+    "Maize",
+    "Scentless Mayweed",
+    "Shepherds Purse",
+    "Small-flowered Cranesbill",
+    "Sugar beet",
+)
+FILES = (
+    Pictures("train/*/*"),
+    Pictures("test/*"),
+    Table("sample_submission.csv", columns=("file", "species")),
+)
+SUBMISSION = SubmissionFile("sample_submission.csv", id_column="file", classes=SPECIES)
+# No leak alarm: it takes a probe for numbers, and classes have none between them.
+METRIC = Metric("micro F1", micro_f1, lower_is_better=False)
+LEADERBOARD = Leaderboard(
+    teams=836,
+    first=1.0,
+    gold=0.99244,
+    silver=0.98614,
+    bronze=0.98236,
+    quantiles=(
+        (0.01, 0.99244),
+        (0.02, 0.99118),
+        (0.05, 0.98614),
+        (0.10, 0.98362),
+        (0.15, 0.97984),
+        (0.20, 0.97858),
+        (0.25, 0.97607),
+        (0.30, 0.97229),
+        (0.40, 0.96977),
+        (0.50, 0.95591),
+        (0.60, 0.93324),
+        (0.75, 0.8602),
+        (0.90, 0.64987),
+    ),
+)
+TECHNIQUES = (
+    "transfer learning",
+    "discriminative learning rates",
+    "test-time augmentation",
+    "random erasing",
+    "MixUp",
+    "pseudo-labels",
+    "nearest neighbours",
+    "residual and Inception nets",
+    "blending on held-out rows",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    models: tuple[str, ...] = ("features_logistic",)  # fitted one by one; several are blended
+    n_folds: int = 5  # pictures that are nearly the same stay together
+    views: int = 1  # of each picture, averaged in the prediction: itself, two flips, three turns
+    side_px: int = 128  # of the pictures that nets see
+    backbone: str = "lite0"  # the trained net; tiny: two blocks of chance, for tests
+    n_neighbors: int = 5  # pictures that vote
+    epochs: int = 15  # passes over the pictures; the trained net only
+    scratch_epochs: int = 40  # likewise of a small ResNet from chance; Inception, slower, has fewer
+    learning_rate: float = 0.002  # the highest, of the trained net's head
+    threads: int = 2  # per fit
+
+
+BASE = Config()
+FINETUNE = replace(BASE, models=("finetune",))
+VARIANTS = {
+    "features_logistic": BASE,
+    "features_knn": replace(BASE, models=("features_knn",)),
+    "finetune": FINETUNE,
+    "finetune_tta": replace(FINETUNE, views=6),
+    "finetune_occlusion": replace(BASE, models=("finetune_occlusion",)),
+    "finetune_mixup": replace(BASE, models=("finetune_mixup",)),
+    "pseudo_labels": replace(BASE, models=("pseudo_labels",)),
+    "resnet_small": replace(BASE, models=("resnet_small",)),
+    "inception_small": replace(BASE, models=("inception_small",)),
+    "blend": replace(
+        BASE,
+        models=("features_logistic", "finetune", "finetune_occlusion", "finetune_mixup"),
+        views=6,
+    ),
+}
+PARENT = {
+    "features_knn": "features_logistic",
+    "finetune": "features_logistic",
+    "finetune_tta": "finetune",
+    "finetune_occlusion": "finetune",
+    "finetune_mixup": "finetune",
+    "pseudo_labels": "finetune",
+    "resnet_small": "finetune",
+    "inception_small": "resnet_small",
+    "blend": "finetune_tta",
+}
+DEFAULT = "blend"
+DIAGNOSTICS = ()
+TINY = {
+    "n_folds": 2,
+    "side_px": 16,
+    "backbone": "tiny",
+    "n_neighbors": 3,
+    "epochs": 1,
+    "scratch_epochs": 1,
+    "threads": 1,
+}

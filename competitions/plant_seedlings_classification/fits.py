@@ -1,0 +1,135 @@
+"""The fits: trained features under a simple model, and nets.
+
+Each predicts every view of a picture: (n, V, C) probabilities, which the pipeline averages.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import keras
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from common.inference.tta import flip, identity, predict_views, turn
+from common.neighbors.knn import NearestNeighbors, vote
+from common.seeds import set_all
+from common.training.fine_tuning import make_predict
+from common.training.fitted import Fitted
+from common.training.pseudo_labels import PseudoLabels
+from competitions.plant_seedlings_classification.competition import SPECIES, Config
+from competitions.plant_seedlings_classification.nets import (
+    SETTINGS,
+    build_trained,
+    see,
+    train_net,
+)
+from competitions.plant_seedlings_classification.plants import Plants
+
+VIEWS = (
+    identity(),
+    flip("horizontal"),
+    flip("vertical"),
+    *(turn(quarters) for quarters in (1, 2, 3)),
+)
+"""Seedlings are seen from above: no side is up."""
+
+N_CLASSES = len(SPECIES)
+LOGISTIC_C = 0.01  # the smaller, the more the weights of trained features are held back
+
+
+def make_features(plants: Plants, config: Config) -> np.ndarray:
+    """Look at every view of every picture with the trained net as it is.
+
+    Nothing is learnt, so all folds share them.
+
+    Returns:
+        (n, V, D) float16, the head's maps averaged over the picture.
+    """
+    set_all(0)  # The tiny net is chance.
+    body = build_trained(config).model
+    pooled = keras.layers.GlobalAveragePooling2D()(body.output)
+    predict = make_predict(keras.Model(body.input, pooled), dtype=np.float16)
+    return predict_views(predict, plants.pictures, VIEWS)
+
+
+def fit_features_logistic(
+    features: np.ndarray, plants: Plants, config: Config, fit_rows: np.ndarray, seed: int
+) -> Fitted:
+    """Fit a linear softmax on trained features of all views.
+
+    Args:
+        features: (n, V, D).
+        plants: all pictures.
+        config: not used.
+        fit_rows: (m,) int, rows to learn from.
+        seed: not used: the answer is the one least loss.
+    """
+    x = features[fit_rows].astype(np.float32)
+    y = np.repeat(plants.label[fit_rows], x.shape[1])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=LOGISTIC_C, max_iter=300))
+    model.fit(x.reshape(-1, x.shape[-1]), y)
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        shares = np.zeros((len(rows) * x.shape[1], N_CLASSES))
+        asked = features[rows].astype(np.float32).reshape(-1, x.shape[-1])
+        shares[:, model.classes_] = model.predict_proba(asked)
+        return shares.reshape(len(rows), x.shape[1], N_CLASSES)
+
+    return Fitted(predict, x.shape[-1] * N_CLASSES + N_CLASSES)
+
+
+def fit_features_knn(
+    features: np.ndarray, plants: Plants, config: Config, fit_rows: np.ndarray, seed: int
+) -> Fitted:
+    """Let the nearest pictures vote, by the cosine of trained features, nearer ones more.
+
+    Args:
+        features: (n, V, D).
+        plants: all pictures.
+        config: for the number of neighbours.
+        fit_rows: (m,) int, rows to learn from: all of their views are the base.
+        seed: not used: nothing is drawn.
+    """
+    n_views, n_dims = features.shape[1:]
+    mean = features[fit_rows].astype(np.float32).mean(axis=(0, 1))
+    base = features[fit_rows].astype(np.float32).reshape(-1, n_dims) - mean
+    labels = np.repeat(plants.label[fit_rows], n_views)
+    search = NearestNeighbors(config.n_neighbors, metric="cosine").fit(base)
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        asked = features[rows].astype(np.float32).reshape(-1, n_dims) - mean
+        distances, found = search.kneighbors(asked)
+        shares = vote(labels, distances, found, n_classes=N_CLASSES, weights="distance")
+        return shares.reshape(len(rows), n_views, N_CLASSES)
+
+    return Fitted(predict, base.size)
+
+
+def fit_net(
+    plants: Plants,
+    config: Config,
+    fit_rows: np.ndarray,
+    seed: int,
+    *,
+    name: str,
+    labelled: PseudoLabels | None = None,
+) -> Fitted:
+    """Train a net, as `nets.train_net` does, to predict all views."""
+    net = train_net(plants, config, fit_rows, seed, name=name, labelled=labelled)
+    predict_one = make_predict(net)
+
+    def predict(asked: np.ndarray) -> np.ndarray:
+        return predict_views(predict_one, see(plants.pictures[asked], name), VIEWS)
+
+    return Fitted(predict, net.count_params())
+
+
+FEATURE_FITS: dict[str, Callable[..., Fitted]] = {
+    "features_logistic": fit_features_logistic,
+    "features_knn": fit_features_knn,
+}
+NET_FITS: dict[str, Callable[..., Fitted]] = {
+    name: partial(fit_net, name=name) for name in SETTINGS
+}

@@ -1,0 +1,166 @@
+"""The nets: a trained one, tuned finely, and two small ones from chance."""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common.data.imagenet import load_lite0_weights
+from common.data.paths import load_home
+from common.inputs.augment import Augment, compose, flip, jitter_colour, random_erase, warp
+from common.inputs.mixing import mixup
+from common.inputs.stream import make_picture_batches
+from common.nets.inception import build_inception
+from common.nets.resnet import build_resnet
+from common.nets.transfer import (
+    Backbone,
+    build_backbone,
+    build_classifier,
+    find_rates,
+    freeze,
+)
+from common.seeds import set_all
+from common.training.fine_tuning import fit_pictures
+from common.training.pseudo_labels import PseudoLabels
+from competitions.plant_seedlings_classification.competition import SPECIES, Config
+from competitions.plant_seedlings_classification.plants import Plants
+
+BATCH = 32
+
+
+class Settings(NamedTuple):
+    """In what one net differs from another."""
+
+    net: str  # transfer, resnet or inception
+    erase: float = 0.0  # chance that a rectangle of a picture is hidden
+    mixup: float = 0.0  # alpha of the shares by which two pictures are mixed; 0: none are
+
+
+SETTINGS = {
+    "finetune": Settings("transfer"),
+    "finetune_occlusion": Settings("transfer", erase=0.5),
+    "finetune_mixup": Settings("transfer", mixup=0.2),
+    "pseudo_labels": Settings("transfer"),
+    "resnet_small": Settings("resnet"),
+    "inception_small": Settings("inception"),
+}
+
+# Of the trained net.
+LOWEST_RATE = 0.3  # of the first stage, as a share of the head's; those between are geometric
+DROPOUT, WEIGHT_DECAY, SMOOTHING = 0.3, 0.02, 0.1
+# Of nets from chance.
+SCRATCH_PX = 64
+SCRATCH_RATE, SCRATCH_DECAY = 3e-3, 0.05
+TINY_WIDTHS = (4, 8)
+EPOCHS = {"resnet": 1.0, "inception": 0.35}  # as a share of the config's: in the same minutes
+
+
+def train_net(
+    plants: Plants,
+    config: Config,
+    fit_rows: np.ndarray,
+    seed: int,
+    *,
+    name: str,
+    labelled: PseudoLabels | None = None,
+) -> keras.Model:
+    """Train a net.
+
+    Args:
+        plants: all pictures.
+        config: sizes and epochs.
+        fit_rows: (m,) int, rows to learn from.
+        seed: of weights, shuffling and all that is drawn.
+        name: a key of SETTINGS.
+        labelled: other rows that are learnt from too, with the labels that a model gave them.
+
+    Returns:
+        Pictures, as `see` gives them, to (B, C) probabilities.
+    """
+    settings = SETTINGS[name]
+    rows, labels = fit_rows, np.eye(len(SPECIES), dtype=np.float32)[plants.label[fit_rows]]
+    if labelled is not None:
+        rows = np.concatenate([rows, labelled.rows])
+        labels = np.concatenate([labels, labelled.target])
+    set_all(seed)
+    batches = make_picture_batches(
+        see(plants.pictures[rows], name),
+        labels,
+        batch_size=BATCH,
+        seed=seed,
+        augment=make_augment(settings),
+        mix=partial(mixup, alpha=settings.mixup) if settings.mixup else None,
+    )
+    if settings.net == "transfer":
+        return _tune_trained(batches, config)
+    return _train_from_chance(batches, config, settings)
+
+
+def see(pictures: np.ndarray, name: str) -> np.ndarray:
+    """Make pictures as large as a net sees them: smaller, by areas, for nets from chance.
+
+    Args:
+        pictures: (n, S, S, 3) uint8.
+        name: a key of SETTINGS.
+    """
+    if SETTINGS[name].net == "transfer" or pictures.shape[1] <= SCRATCH_PX:
+        return pictures
+    size = (SCRATCH_PX, SCRATCH_PX)
+    return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
+
+
+def build_trained(config: Config) -> Backbone:
+    """Build the trained net that the config names."""
+    weights = load_lite0_weights(load_home().packages) if config.backbone == "lite0" else None
+    return build_backbone(config.backbone, weights=weights)
+
+
+def make_augment(settings: Settings) -> Augment:
+    """Alter what does not make a species: the side that is up, the size, the light."""
+    steps: list[Augment] = [
+        partial(flip, vertically=True, diagonally=True),
+        partial(warp, turn_deg=45, zoom=0.25, shift=0.1),
+        partial(jitter_colour, brightness=0.07, contrast=0.15, saturation=0.15),
+    ]
+    if settings.erase:
+        steps.append(partial(random_erase, chance=settings.erase))
+    return compose(*steps)
+
+
+def _tune_trained(batches: tf.data.Dataset, config: Config) -> keras.Model:
+    """Train the trained net on: lower stages learn more slowly, batch norms not at all."""
+    backbone = build_trained(config)
+    freeze(backbone, n_stages=0, norms_learn=False)
+    net = build_classifier(backbone.model, n_classes=len(SPECIES), dropout=DROPOUT)
+    factors = np.geomspace(LOWEST_RATE, 1, len(backbone.stages)).tolist()
+    fit_pictures(
+        net,
+        batches,
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        weight_decay=WEIGHT_DECAY,
+        rates=find_rates(backbone, factors),
+        label_smoothing=SMOOTHING,
+    )
+    return net
+
+
+def _train_from_chance(batches: tf.data.Dataset, config: Config, settings: Settings) -> keras.Model:
+    build = build_resnet if settings.net == "resnet" else build_inception
+    if config.backbone == "tiny":
+        net = build(TINY_WIDTHS, n_classes=len(SPECIES))
+    else:
+        net = build(n_classes=len(SPECIES))
+    fit_pictures(
+        net,
+        batches,
+        epochs=math.ceil(config.scratch_epochs * EPOCHS[settings.net]),
+        learning_rate=SCRATCH_RATE,
+        weight_decay=SCRATCH_DECAY,
+        label_smoothing=SMOOTHING,
+    )
+    return net

@@ -1,0 +1,186 @@
+"""From raw pictures to a submission."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.checks import InputError, check_choices
+from common.contract import Cost, Outcome, OutOfFold, add_costs
+from common.data.folds import FoldStore
+from common.ensemble.blend import nonnegative_weights, weighted_mean
+from common.inference.tta import mean_views
+from common.metrics.classification import log_loss
+from common.seeds import derive
+from common.training.cross_fit import CrossFitted, cross_fit
+from common.training.cross_select import cross_select
+from common.training.fitted import Fitted
+from common.training.pseudo_labels import PseudoLabels, label_soft, pick_labels
+from common.validation.folds import Fold, group_folds
+from competitions.plant_seedlings_classification.competition import METRIC, SPECIES, Config
+from competitions.plant_seedlings_classification.fits import (
+    FEATURE_FITS,
+    NET_FITS,
+    VIEWS,
+    make_features,
+)
+from competitions.plant_seedlings_classification.plants import Plants, load_plants
+
+AFTER = ("models", "views")  # settings that no fit is given
+TEACHER = "finetune"
+LOOK_EPOCHS = 4  # of the net that is trained for the pictures: enough to see where it looks
+FIELDS = [field.name for field in dataclasses.fields(Config)]
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
+    """Go the whole road, from raw pictures to a submission.
+
+    Args:
+        config: a variant's settings.
+        raw: the competition's files.
+        work: where pictures in one size and finished fits are kept.
+        seed: of everything drawn.
+
+    Returns:
+        The outcome; its groups are pictures, nearly equal ones together.
+
+    Raises:
+        InputError: a file or a setting is not as it must be.
+    """
+    check_choices("models", config.models, [*FEATURE_FITS, *NET_FITS], error=InputError)
+    if not 1 <= config.views <= len(VIEWS):
+        raise InputError(f"views must be in [1, {len(VIEWS)}], received {config.views}")
+
+    # 1. Read: all pictures in one size, decoded once for all runs.
+    store = FoldStore(work, raw, code=Path(__file__).parent)
+    plants = load_plants(raw, work, side_px=config.side_px)
+
+    # 2. Folds: some pictures are shots of the same moment, and one would give the other away.
+    folds = group_folds(
+        plants.group,
+        n_folds=config.n_folds,
+        seed=derive(seed, "folds"),
+        can_hold=~plants.is_test,
+        is_train=~plants.is_test,
+    )
+
+    # 3. Fit every model on every fold; each predicts every view. The test gets the mean over folds.
+    fitted = [fit_model(name, plants, config, folds, store, seed) for name in config.models]
+
+    # 4. Average the views that are asked for; the weights of each fold are chosen on the others, by
+    # the log loss: the share of right answers moves in steps that no slope shows.
+    shares = np.stack([mean_views(part.prediction[:, : config.views]) for part in fitted])
+    is_held = ~plants.is_test
+    target = np.eye(len(SPECIES))[plants.label[is_held]]
+    blend = cross_select(
+        partial(nonnegative_weights, score=log_loss),
+        weighted_mean,
+        shares[:, is_held],
+        target,
+        groups=fitted[0].fold[is_held],
+    )
+
+    # 5. Hand over the likeliest species.
+    oof = OutOfFold(
+        ids=plants.names[is_held],
+        fold=fitted[0].fold[is_held],
+        group=plants.group[is_held],
+        target=plants.label[is_held],
+        prediction=blend.prediction.argmax(axis=1),
+    )
+    found = weighted_mean(shares[:, plants.is_test], blend.choice).argmax(axis=1)
+    submission = pd.DataFrame({"file": plants.names[plants.is_test]})
+    submission["species"] = np.array(SPECIES)[found]
+    return Outcome(
+        submission=submission,
+        score=oof.score(METRIC),
+        fold_scores=oof.score_folds(METRIC),
+        n_fit=tuple(len(fold.fit_rows) for fold in folds),
+        oof=oof,
+        cost=add_costs(part.cost for part in fitted),
+    )
+
+
+def fit_model(
+    name: str,
+    plants: Plants,
+    config: Config,
+    folds: Sequence[Fold],
+    store: FoldStore,
+    seed: int,
+) -> CrossFitted:
+    """Fit one model on every fold, (n, V, C).
+
+    What it needs first, trained features or another model's word on the test, is made or found
+    among what is kept.
+    """
+    cross: Any = partial(
+        cross_fit,
+        folds=folds,
+        is_test=plants.is_test,
+        test_from="each",
+        seed=derive(seed, name),
+        keep=store.of(name, config, without=AFTER),
+        name=name,
+    )
+    if name in FEATURE_FITS:
+        features, cost = load_features(plants, config, store)
+        part = cross(partial(FEATURE_FITS[name], features, plants, config))
+        return dataclasses.replace(part, cost=add_costs([part.cost, cost]))
+    if name != "pseudo_labels":
+        return cross(partial(NET_FITS[name], plants, config))
+    teacher = fit_model(TEACHER, plants, config, folds, store, seed)
+    test_rows = np.flatnonzero(plants.is_test)
+    by_fold = [label_soft(mean_views(test), test_rows) for test in teacher.test]
+    part = cross(partial(fit_taught, plants, config, by_fold, folds))
+    return dataclasses.replace(part, cost=add_costs([part.cost, teacher.cost]))
+
+
+def fit_taught(
+    plants: Plants,
+    config: Config,
+    by_fold: Sequence[PseudoLabels],
+    folds: Sequence[Fold],
+    fit_rows: np.ndarray,
+    seed: int,
+) -> Fitted:
+    """Fit a net on its rows, and on the test as the teacher of the same fold labels it."""
+    labelled = pick_labels(by_fold, folds, fit_rows)
+    return NET_FITS["pseudo_labels"](plants, config, fit_rows, seed, labelled=labelled)
+
+
+def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.ndarray, Cost]:
+    """Load the trained net's features of all views, (n, V, D), made at the first call."""
+    kept = store.of("features", config, without={*FIELDS} - {"backbone", "side_px", "threads"})
+    task = {"rows": np.arange(len(plants.names))}
+    found = kept.load(task)
+    if found is None:
+        log.info("features of %d pictures", len(plants.names))
+        start = time.perf_counter()
+        features = make_features(plants, config)
+        found = {"features": features, "seconds": np.array(time.perf_counter() - start)}
+        kept.write(task, found)
+    return found["features"], Cost(float(found["seconds"]), peak_mib=0.0, n_parameters=0)
+
+
+def draw(outcome: Outcome, raw: Path, out: Path) -> None:
+    """Draw what is mixed up with what, the worst mistakes, and where a net looks."""
+    from competitions.plant_seedlings_classification.pictures import (
+        draw_confusions,
+        draw_looks,
+        draw_mistakes,
+    )
+
+    config = Config(epochs=LOOK_EPOCHS)
+    plants = load_plants(raw, out / "cache", side_px=config.side_px)
+    draw_confusions(outcome.oof, out / "confusions.png")
+    draw_mistakes(outcome.oof, plants, out / "mistakes.png")
+    draw_looks(outcome.oof, plants, config, out / "looks.png")

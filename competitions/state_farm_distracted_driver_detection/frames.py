@@ -1,0 +1,98 @@
+"""Frames from disk: which there are, who drives, what the driver does, and the pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.checks import InputError
+from common.data.images import load_pictures
+from common.data.tables import check_labels, load_table
+from competitions.state_farm_distracted_driver_detection.competition import CLASSES
+
+THUMBNAIL_PX = (15, 20)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All frames, of train and then of the test, in the order of their lists.
+
+    Attributes:
+        names: (n,) text, file names.
+        paths: (n,) text, below the raw folder.
+        label: (n,) int in [0, 10), -1 in the test.
+        driver: (n,) text, "" in the test, where it is not told.
+    """
+
+    names: np.ndarray
+    paths: np.ndarray
+    label: np.ndarray
+    driver: np.ndarray
+
+    @property
+    def is_test(self) -> np.ndarray:
+        return self.label < 0
+
+    @property
+    def one_hot(self) -> np.ndarray:
+        """The labels as (n, 10) float32, 0 in the test."""
+        known = np.eye(len(CLASSES), dtype=np.float32)
+        return np.where(self.is_test[:, None], np.float32(0), known[self.label])
+
+    @property
+    def sequence(self) -> np.ndarray:
+        """What the frames of train come in, (n,) text: one driver doing one thing."""
+        return np.array([f"{d} {k}" for d, k in zip(self.driver, self.label, strict=True)])
+
+
+def load_frames(raw: Path) -> Frames:
+    """Read the list of drivers and the sample submission.
+
+    Raises:
+        InputError: a file is missing, a class is none, or a frame is listed twice.
+    """
+    path = raw / "driver_imgs_list.csv"
+    listed = load_table(path, columns=("subject", "classname", "img"), dtypes={"subject": "str"})
+    check_labels(path, listed, ["classname"], allowed=CLASSES)
+    asked = load_table(raw / "sample_submission.csv", columns=("img", *CLASSES))
+    names = pd.concat([listed["img"], asked["img"]]).astype(str)
+    if (twice := names.duplicated()).any():
+        raise InputError(f"{path}: a frame must be listed once, received {names[twice].iloc[0]}")
+    train = "imgs/train/" + listed["classname"] + "/" + listed["img"].astype(str)
+    return Frames(
+        names=names.to_numpy(str),
+        paths=np.concatenate([train, "imgs/test/" + asked["img"].astype(str)]).astype(str),
+        label=np.concatenate(
+            [[CLASSES.index(name) for name in listed["classname"]], np.full(len(asked), -1)]
+        ).astype(int),
+        driver=np.concatenate([listed["subject"].astype(str), np.full(len(asked), "")]).astype(str),
+    )
+
+
+def load_pixels(frames: Frames, raw: Path, work: Path, *, size_px: tuple[int, int]) -> np.ndarray:
+    """Load all frames in one size, (n, H, W, 3) uint8.
+
+    Args:
+        frames: which.
+        raw: the raw folder.
+        work: where they are kept, so that they are decoded once.
+        size_px: height and width.
+
+    Raises:
+        InputError: a frame is missing or is no picture.
+    """
+    height, width = size_px
+    return load_pictures(
+        raw, frames.paths.tolist(), work / "pictures", height_px=height, width_px=width
+    )
+
+
+def load_thumbnails(frames: Frames, raw: Path, work: Path) -> np.ndarray:
+    """Load all frames so small that only what is alike in a sequence is left, (n, D) float32.
+
+    Raises:
+        InputError: a frame is missing or is no picture.
+    """
+    pixels = load_pixels(frames, raw, work, size_px=THUMBNAIL_PX)
+    return pixels.reshape(len(pixels), -1).astype(np.float32) / 255

@@ -1,0 +1,180 @@
+"""The nets: one that was trained on ImageNet, and one from scratch."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from common.inference.adapt_norms import adapt_norms
+from common.inference.tta import identity, predict_views, shift
+from common.inputs.augment import compose, jitter_colour, random_erase, warp
+from common.inputs.stream import make_picture_batches
+from common.nets.resnet import build_resnet
+from common.nets.transfer import build_backbone, build_classifier, build_embedder, freeze
+from common.seeds import set_all
+from common.training.fine_tuning import fit_pictures, predict_pictures
+from common.training.fitted import Fitted
+from common.training.pseudo_labels import PseudoLabels
+from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
+from competitions.state_farm_distracted_driver_detection.known import Known
+
+N_DIMS = 64
+"""Of the space in which a net's neighbours are sought."""
+
+VIEWS = (identity(), shift(0, -4), shift(0, 4))
+"""What is looked at of a frame; no mirror image, in which left hands are right ones, and no other
+size, for which batch norms have other statistics.
+"""
+
+AUGMENT = compose(
+    partial(warp, turn_deg=7, zoom=0.22, stretch=0.1, shift=0.1),
+    partial(jitter_colour, brightness=0.2, contrast=0.4, saturation=0.5),
+    partial(random_erase, chance=0.5, smallest=0.03, largest=0.25),
+)
+LABEL_SMOOTHING = 0.1
+ADAPT_BATCH, ADAPT_STEPS = 64, 40  # frames by which batch norms are brought to a pool
+_BLOCK = 1024  # frames that are held in memory at once
+
+
+class Settings(NamedTuple):
+    """How a net is trained."""
+
+    learning_rate: float  # the highest
+    weight_decay: float  # as a share of the rate
+    dropout: float  # share of pooled features dropped
+
+
+SETTINGS = {
+    "cnn": Settings(3e-3, 0.05, 0.3),
+    "resnet": Settings(2e-3, 0.05, 0.2),
+}
+
+
+def fit_net(
+    known: Known,
+    config: Config,
+    fit_rows: np.ndarray,
+    seed: int,
+    *,
+    name: str,
+    extra: PseudoLabels | None = None,
+) -> Fitted:
+    """Fit a net to frames; it answers for every view, and tells where a frame lies among others.
+
+    Args:
+        known: of all frames.
+        config: sizes and steps.
+        fit_rows: (m,) int, rows to learn from.
+        seed: of weights, shuffling and augmentation.
+        name: a key of SETTINGS.
+        extra: rows with labels that another net gave.
+
+    Returns:
+        The fitted net, whose `predict` gives (rows, V C + N_DIMS): probabilities of each of VIEWS
+        and coordinates.
+    """
+    net = train(known, config, fit_rows, seed, name=name, extra=extra)
+    answer = make_answer(net)
+    is_test = known.frames.is_test
+
+    def predict(asked: np.ndarray) -> np.ndarray:
+        found = np.empty((len(asked), len(VIEWS) * len(CLASSES) + N_DIMS))
+        # Held and test frames are of different drivers: two pools, as for neighbours.
+        for here in (is_test[asked], ~is_test[asked]):
+            if config.norms == "pool" and here.any():
+                adapt(net, known, asked[here])
+            found[here] = look(answer, known, asked[here])
+        return found
+
+    return Fitted(predict, net.count_params())
+
+
+def adapt(net: Any, known: Known, pool: np.ndarray) -> None:
+    """Bring a net's batch norms to the drivers of a pool."""
+    rows = np.random.default_rng(0).permutation(pool)[: ADAPT_BATCH * ADAPT_STEPS]
+    adapt_norms(
+        net, known.pixels[np.sort(rows)], batch_size=ADAPT_BATCH, n_batches=ADAPT_STEPS, seed=0
+    )
+
+
+def look(answer: Callable[[np.ndarray], np.ndarray], known: Known, asked: np.ndarray) -> np.ndarray:
+    """Let a net answer for all views of frames, a block at a time: (n, V C + N_DIMS)."""
+    found = np.empty((len(asked), len(VIEWS) * len(CLASSES) + N_DIMS))
+    for start in range(0, len(asked), _BLOCK):
+        rows = asked[start : start + _BLOCK]
+        seen = predict_views(answer, known.pixels[rows], VIEWS, batch_size=64)
+        probabilities = seen[:, :, : len(CLASSES)].reshape(len(rows), -1)
+        found[start : start + _BLOCK] = np.hstack([probabilities, seen[:, 0, len(CLASSES) :]])
+    return found
+
+
+def train(
+    known: Known,
+    config: Config,
+    fit_rows: np.ndarray,
+    seed: int,
+    *,
+    name: str,
+    extra: PseudoLabels | None = None,
+) -> Any:
+    """Train one of the nets, as `fit_net` takes it: a Keras classifier."""
+    settings = SETTINGS[name]
+    rows, labels = fit_rows, known.frames.one_hot[fit_rows]
+    if extra is not None:
+        rows, labels = np.concatenate([rows, extra.rows]), np.concatenate([labels, extra.target])
+    set_all(seed)
+    net = build_net(known, config, name)
+    batches = make_picture_batches(
+        known.pixels[rows], labels, batch_size=config.batch_size, seed=seed, augment=AUGMENT
+    )
+    fit_pictures(
+        net,
+        batches.repeat().take(config.steps if name == "cnn" else config.scratch_steps),
+        epochs=1,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        label_smoothing=LABEL_SMOOTHING,
+    )
+    return net
+
+
+def build_net(known: Known, config: Config, name: str) -> Any:
+    """Build an untrained classifier, or one of which all but the last layer is trained."""
+    if name == "cnn":
+        backbone = build_backbone(config.net, weights=known.weights)
+        freeze(backbone, n_stages=0, norms_learn=True)
+        body = backbone.model
+    else:
+        body = build_resnet((4, 8)) if config.net == "tiny" else build_resnet()
+    return build_classifier(body, n_classes=len(CLASSES), dropout=SETTINGS[name].dropout)
+
+
+def make_answer(net: Any) -> Any:
+    """Let a net answer for pictures of any size: (B, H, W, 3) -> (B, C + N_DIMS).
+
+    Features are brought to length 1, for their directions tell classes and drivers apart, and then
+    to fewer dimensions by a random projection, which keeps distances within about a tenth.
+    """
+    embedder = build_embedder(net)
+    n_features = embedder.output[1].shape[-1]
+    drawn = np.random.default_rng(0).normal(size=(n_features, N_DIMS)) / np.sqrt(N_DIMS)
+    projection = tf.constant(drawn, tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])  # type: ignore[untyped-decorator]
+    def answer(pictures: tf.Tensor) -> tf.Tensor:
+        probabilities, features = embedder(tf.cast(pictures, tf.float32), training=False)
+        directions = tf.math.l2_normalize(features, axis=1)
+        return tf.concat([probabilities, directions @ projection], axis=1)
+
+    return lambda pictures: answer(tf.constant(np.ascontiguousarray(pictures))).numpy()
+
+
+def embed_frozen(known: Known, config: Config) -> np.ndarray:
+    """Look at all frames with the net as it came from ImageNet: (n, D) float32 features."""
+    set_all(0)
+    backbone = build_backbone(config.net, weights=known.weights)
+    net = build_classifier(backbone.model, n_classes=len(CLASSES))
+    _, features = predict_pictures(build_embedder(net), known.pixels)
+    return np.asarray(features, np.float32)

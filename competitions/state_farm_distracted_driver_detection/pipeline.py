@@ -1,0 +1,264 @@
+"""From raw frames to a submission."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from common.checks import InputError, check_choices
+from common.contract import LeakCheck, Outcome, OutOfFold, add_costs
+from common.data.folds import FoldStore
+from common.data.imagenet import load_lite0_weights
+from common.data.paths import load_home
+from common.seeds import derive
+from common.training.cross_fit import CrossFitted, cross_fit
+from common.training.cross_select import cross_select
+from common.training.pseudo_labels import label_soft
+from common.validation.folds import Fold, group_folds
+from competitions.state_farm_distracted_driver_detection.competition import (
+    CLASSES,
+    METRIC,
+    Config,
+)
+from competitions.state_farm_distracted_driver_detection.fits import (
+    FITS,
+    NETS,
+    ON_FROZEN,
+    fit_again,
+)
+from competitions.state_farm_distracted_driver_detection.frames import (
+    Frames,
+    load_frames,
+    load_pixels,
+    load_thumbnails,
+)
+from competitions.state_farm_distracted_driver_detection.known import Known
+from competitions.state_farm_distracted_driver_detection.nets import embed_frozen
+from competitions.state_farm_distracted_driver_detection.pools import (
+    smooth_held,
+    smooth_pool,
+    smooth_test,
+)
+from competitions.state_farm_distracted_driver_detection.smoothing import (
+    apply,
+    choose,
+    find_neighbours,
+)
+
+AFTER = ("views", "neighbours", "pseudo")
+PSEUDO = (2.0, 2)  # reach and passes of the answers that become pseudo-labels
+PHONE = (1, 2, 3, 4)  # classes of drivers who text or talk
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
+    """Go the whole road, from raw files to a submission.
+
+    Args:
+        config: a variant's settings.
+        raw: the competition's files.
+        work: where pictures of one size and finished fits are kept.
+        seed: of everything drawn.
+
+    Returns:
+        The outcome; its groups are drivers.
+
+    Raises:
+        InputError: a file or a setting is not as it must be.
+    """
+    check_choices("models", config.models, FITS, error=InputError)
+    check_choices("norms", config.norms, ("pool", "fit"), error=InputError)
+    if config.after:
+        check_choices("after", config.after, AFTER, error=InputError)
+
+    # 1. Read. Pictures are decoded once, in the sizes that are looked at.
+    frames = load_frames(raw)
+    store = FoldStore(work, raw, code=Path(__file__).parent)
+    known = load_known(frames, config, raw, work, store)
+
+    # 2. Folds hold all frames of some drivers: the test's drivers are others, too.
+    folds = make_folds(frames, config, derive(seed, "folds"))
+
+    # 3. Fit every model on every fold. What each fold's fit says of the test is kept apart, for it
+    # is smoothed among that fit's own features.
+    fitted = []
+    for name in config.models:
+        found = cross_fit(
+            partial(FITS[name], known, config),
+            folds,
+            frames.is_test,
+            test_from="each",
+            seed=derive(seed, name),
+            keep=store.of(name, config, without=("models", "after", "n_neighbors")),
+            name=name,
+        )
+        if "pseudo" in config.after and name in NETS:
+            found = fit_with_pseudo(name, found, known, folds, config, store, seed)
+        fitted.append(found)
+
+    # 4. Smooth within each pool of frames, and choose how far, how sharply and by which weights:
+    # for each driver on the other drivers.
+    is_held = fitted[0].fold >= 0
+    parts = np.concatenate([smooth_held(part, known, config) for part in fitted])
+    target = frames.one_hot[is_held]
+    chosen = cross_select(
+        partial(choose, n_models=len(fitted)),
+        apply,
+        parts,
+        target,
+        groups=frames.driver[is_held],
+    )
+    log.info("chosen for the test: %s", chosen.choice)
+
+    # 5. The test gets the mean of all folds' answers, each smoothed on its own.
+    answers = [
+        apply(np.concatenate(parts), chosen.choice) for parts in smooth_test(fitted, known, config)
+    ]
+    oof = OutOfFold(
+        ids=frames.names[is_held],
+        fold=fitted[0].fold[is_held],
+        group=frames.driver[is_held],
+        target=target,
+        prediction=chosen.prediction,
+    )
+    submission = pd.DataFrame(np.mean(answers, axis=0), columns=list(CLASSES))
+    submission.insert(0, "img", frames.names[frames.is_test])
+    return Outcome(
+        submission=submission,
+        score=oof.score(METRIC),
+        fold_scores=oof.score_folds(METRIC),
+        n_fit=tuple(len(fold.fit_rows) for fold in folds),
+        oof=oof,
+        cost=add_costs(part.cost for part in fitted),
+    )
+
+
+def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: FoldStore) -> Known:
+    """Load what the models of a config look at, and nothing else."""
+    size_px = (config.height_px, config.width_px)
+    is_frozen = any(name in ON_FROZEN for name in config.models)
+    sees = is_frozen or any(name in NETS for name in config.models)
+    needs_weights = config.net == "lite0" and (is_frozen or "cnn" in config.models)
+    known = Known(
+        frames=frames,
+        thumbnails=load_thumbnails(frames, raw, work),
+        pixels=load_pixels(frames, raw, work, size_px=size_px)
+        if sees
+        else np.empty((0, *size_px, 3), np.uint8),
+        weights=load_lite0_weights(load_home().packages) if needs_weights else None,
+        frozen=np.empty((len(frames.names), 0), np.float32),
+    )
+    if not is_frozen:
+        return known
+    # The same for all folds: computed once.
+    others = {field.name for field in fields(config)} - {"net", "height_px", "width_px"}
+    keep, task = store.of("frozen features", config, without=others), {"rows": "all"}
+    kept = keep.load(task)
+    if kept is None:
+        kept = {"features": embed_frozen(known, config)}
+        keep.write(task, kept)
+    return replace(known, frozen=kept["features"])
+
+
+def make_folds(frames: Frames, config: Config, seed: int) -> list[Fold]:
+    """Hold all frames of some drivers, as the test does.
+
+    Raises:
+        InputError: folds are to hold something else than drivers or random frames.
+    """
+    check_choices("folds", config.folds, ("drivers", "random"), error=InputError)
+    is_train = ~frames.is_test
+    groups = frames.driver if config.folds == "drivers" else frames.names
+    return group_folds(
+        groups, n_folds=config.n_folds, seed=seed, can_hold=is_train, is_train=is_train
+    )
+
+
+def fit_with_pseudo(
+    name: str,
+    before: CrossFitted,
+    known: Known,
+    folds: Sequence[Fold],
+    config: Config,
+    store: FoldStore,
+    seed: int,
+) -> CrossFitted:
+    """Fit every fold's net anew, also on what its first net said of held and test frames.
+
+    A fold's held drivers are to it what the test's are: seen without labels. Their answers come
+    from the fit that was made without them.
+    """
+    test_rows = np.flatnonzero(known.frames.is_test)
+    by_fold = []
+    for fold, of_test in zip(folds, before.test, strict=True):
+        pools = ((fold.held_rows, before.prediction[fold.held_rows]), (test_rows, of_test))
+        rows = np.concatenate([rows for rows, _ in pools])
+        smoothed = [
+            smooth_pool(prediction, known.thumbnails[rows], config, (PSEUDO,))[0]
+            for rows, prediction in pools
+        ]
+        by_fold.append(label_soft(np.concatenate(smoothed), rows))
+    again = cross_fit(
+        partial(fit_again, known, config, by_fold, folds, name=name),
+        folds,
+        known.frames.is_test,
+        test_from="each",
+        seed=derive(seed, f"{name} again"),
+        keep=store.of(f"{name} again", config, without=("models", "after")),
+        name=f"{name} again",
+    )
+    return replace(again, cost=add_costs([before.cost, again.cost]))
+
+
+def make_leak_check(config: Config, raw: Path, seed: int) -> LeakCheck:
+    """Hand the leak alarm the pictures and folds of a run, and who is at the phone as a target.
+
+    Sequences exchange their targets, so nothing can be learnt of one driver from another; folds
+    that split a sequence let a probe know its frames again.
+    """
+    frames = load_frames(raw)
+    with TemporaryDirectory() as work:
+        thumbnails = load_thumbnails(frames, raw, Path(work))
+    return LeakCheck(
+        make_features=lambda target: thumbnails,
+        target=np.isin(frames.label, PHONE).astype(float),
+        folds=make_folds(frames, config, seed),
+        groups=frames.sequence,
+    )
+
+
+def draw(outcome: Outcome, raw: Path, out: Path) -> None:
+    """Draw confusions, mistakes, where a net looks in frames of new drivers, and neighbours."""
+    from competitions.state_farm_distracted_driver_detection import nets, pictures
+
+    frames, config = load_frames(raw), Config()
+    pictures.draw_confusions(outcome.oof, out / "confusions.png")
+    with TemporaryDirectory() as work:
+        store = FoldStore(Path(work), raw, code=Path(__file__).parent)
+        known = load_known(frames, config, raw, Path(work), store)
+    row_of = {name: row for row, name in enumerate(frames.names)}
+    worst = pictures.find_worst(outcome.oof)
+    shown = known.pixels[[row_of[name] for name in outcome.oof.ids[worst]]]
+    pictures.draw_worst(outcome.oof, shown, worst, out / "worst.png")
+
+    # A net that has not seen one fold's drivers, as in the run.
+    fold = make_folds(frames, config, derive(0, "folds"))[0]
+    net = nets.train(known, config, fold.fit_rows, derive(0, "pictures"), name="cnn")
+    answer = nets.make_answer(net)
+    nets.adapt(net, known, fold.held_rows)
+    _, first = np.unique(frames.label[fold.held_rows], return_index=True)
+    rows = fold.held_rows[first]
+    pictures.draw_occlusions(
+        answer, known.pixels[rows], frames.label[rows].tolist(), out / "occlusions.png"
+    )
+    test = np.flatnonzero(frames.is_test)
+    nets.adapt(net, known, test)
+    features = nets.look(answer, known, test)[:, -nets.N_DIMS :]
+    near = find_neighbours([features, known.thumbnails[test]], n_neighbors=config.n_neighbors)
+    pictures.draw_neighbours(near, known.pixels[test], out / "neighbours.png")

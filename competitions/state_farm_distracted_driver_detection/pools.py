@@ -1,0 +1,72 @@
+"""What follows a fit, pool by pool: the views and the neighbours of held frames, of the test's."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from common.inference.tta import mean_views
+from common.training.cross_fit import CrossFitted
+from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
+from competitions.state_farm_distracted_driver_detection.known import Known
+from competitions.state_farm_distracted_driver_detection.nets import N_DIMS
+from competitions.state_farm_distracted_driver_detection.smoothing import (
+    CANDIDATES,
+    find_neighbours,
+    smooth,
+)
+
+
+def smooth_held(fitted: CrossFitted, known: Known, config: Config) -> np.ndarray:
+    """Smooth every fold's held frames among themselves: (R, n_held, C), for R candidates."""
+    held = np.flatnonzero(fitted.fold >= 0)
+    fold = fitted.fold[held]
+    found = np.empty((count_candidates(config), len(held), len(CLASSES)))
+    for k in np.unique(fold):
+        rows = held[fold == k]
+        found[:, fold == k] = smooth_pool(fitted.prediction[rows], known.thumbnails[rows], config)
+    return found
+
+
+def smooth_test(
+    fitted: Sequence[CrossFitted], known: Known, config: Config
+) -> Iterator[list[np.ndarray]]:
+    """Smooth the test's frames, by fold: (R, n_test, C) of each model."""
+    thumbnails = known.thumbnails[known.frames.is_test]
+    for k in range(len(fitted[0].test)):
+        yield [smooth_pool(part.test[k], thumbnails, config) for part in fitted]
+
+
+def smooth_pool(
+    prediction: np.ndarray,
+    thumbnails: np.ndarray,
+    config: Config,
+    candidates: Sequence[tuple[float, int]] = CANDIDATES,
+) -> np.ndarray:
+    """Make of one fit's prediction for a pool of frames what there is to choose from.
+
+    Args:
+        prediction: (n, C), or (n, V C + N_DIMS) as nets give it.
+        thumbnails: (n, D) of the same frames.
+        config: what follows a fit.
+        candidates: R pairs of reach and passes.
+
+    Returns:
+        (R, n, C), or (1, n, C) where neighbours are not looked at.
+    """
+    probabilities, features = prediction, prediction[:, :0]
+    if prediction.shape[1] > len(CLASSES):
+        features = prediction[:, -N_DIMS:]
+        views = prediction[:, :-N_DIMS].reshape(len(prediction), -1, len(CLASSES))
+        probabilities = mean_views(views) if "views" in config.after else views[:, 0]
+    if "neighbours" not in config.after:
+        return probabilities[None]
+    spaces = [space for space in (features, thumbnails) if space.shape[1]]
+    near = find_neighbours(spaces, n_neighbors=config.n_neighbors)
+    return np.stack(
+        [smooth(probabilities, near, reach=reach, passes=passes) for reach, passes in candidates]
+    )
+
+
+def count_candidates(config: Config) -> int:
+    """Count what `smooth_pool` makes of a prediction."""
+    return len(CANDIDATES) if "neighbours" in config.after else 1

@@ -1,0 +1,174 @@
+"""What follows a fit: views, neighbours, temperature; and the choice among their settings.
+
+A net errs on a frame and is right on the next, which shows the same driver a moment later. So the
+answers of frames that lie near each other are averaged, in the space of the net's features and of
+the pixels together. Only frames of one pool are averaged: those of a fold's held drivers, or of the
+test; no label is looked at.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from common.ensemble.blend import nonnegative_weights, weighted_mean
+from common.metrics.classification import log_loss
+from common.neighbors.knn import NearestNeighbors, average
+
+REACHES = (1.0, 2.0, 4.0)
+"""How far a frame's neighbours count, in median distances between a frame and its nearest one."""
+
+PASSES = (1, 2, 4)
+"""How often answers are averaged: the second time, neighbours bring in what theirs have said."""
+
+CANDIDATES = tuple(product(REACHES, PASSES))
+"""What there is to choose from: (reach, passes)."""
+
+FLOOR = 0.02
+"""Share of every answer that is spread over all classes, so that no class is ruled out."""
+
+
+class Neighbours(NamedTuple):
+    """The nearest frames of each frame of a pool, itself first.
+
+    Attributes:
+        distances: (n, K), 1 being the pool's median distance from a frame to its nearest.
+        indices: (n, K) int, positions in the pool.
+    """
+
+    distances: np.ndarray
+    indices: np.ndarray
+
+
+class Choice(NamedTuple):
+    """What is chosen on held-out rows.
+
+    Attributes:
+        picks: (M,) int, positions in the candidates of each model.
+        temperatures: (M,) of each model's answers.
+        weights: (M,) of the models.
+        temperature: of their mean.
+    """
+
+    picks: tuple[int, ...]
+    temperatures: tuple[float, ...]
+    weights: np.ndarray
+    temperature: float
+
+
+def find_neighbours(spaces: Sequence[np.ndarray], *, n_neighbors: int) -> Neighbours:
+    """Find frames that are near in all of several spaces.
+
+    Each space is scaled so that the median distance to the nearest frame is 1; squared distances
+    are then added up.
+
+    Args:
+        spaces: each (n, D) of the same pool, n >= 2.
+        n_neighbors: K at most, itself counted.
+    """
+    n_neighbors = min(n_neighbors, len(spaces[0]))
+    joined = np.hstack([space / _measure(space) for space in spaces])
+    distances, indices = NearestNeighbors(n_neighbors).fit(joined).kneighbors(joined)
+    return Neighbours(distances / max(float(np.median(distances[:, 1])), 1e-9), indices)
+
+
+def smooth(
+    probabilities: np.ndarray, near: Neighbours, *, reach: float, passes: int = 1
+) -> np.ndarray:
+    """Average the answers of every frame's neighbours, (n, C), the nearer the more.
+
+    Weights fall as a normal density does. The frame itself has the largest.
+
+    Args:
+        probabilities: (n, C) of the pool's frames.
+        near: of the same pool.
+        reach: standard deviation of the weights, as a distance, > 0.
+        passes: how often.
+    """
+    for _ in range(passes):
+        probabilities = average(
+            probabilities,
+            near.distances,
+            near.indices,
+            weights=lambda distances: np.exp(-0.5 * (distances / reach) ** 2),
+        )
+    return probabilities
+
+
+def sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Raise probabilities to the power of 1 / temperature; none ends at 0.
+
+    Args:
+        probabilities: (..., C).
+        temperature: below 1 sharpens, above flattens.
+    """
+    kept = (1 - FLOOR) * probabilities + FLOOR / probabilities.shape[-1]
+    powers = kept ** (1 / temperature)
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def find_temperature(probabilities: np.ndarray, target: np.ndarray) -> float:
+    """Find the temperature in [1/4, 4] under which answers score best on given rows.
+
+    Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017.
+    """
+    found = minimize_scalar(
+        lambda power: log_loss(target, sharpen(probabilities, np.exp(power))),
+        bounds=(-np.log(4), np.log(4)),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    return float(np.exp(found.x))
+
+
+def choose(parts: np.ndarray, target: np.ndarray, *, n_models: int) -> Choice:
+    """Choose candidate and temperature of each model, then the blend's weights and temperature.
+
+    Args:
+        parts: (M R, m, C), of each model all its R candidates in turn.
+        target: (m, C) one-hot.
+        n_models: M.
+    """
+    candidates = parts.reshape(n_models, -1, *parts.shape[1:])
+    picks, temperatures = [], []
+    for of_model in candidates:
+        found = [find_temperature(part, target) for part in of_model]
+        scores = [log_loss(target, sharpen(*pair)) for pair in zip(of_model, found, strict=True)]
+        picks.append(int(np.argmin(scores)))
+        temperatures.append(found[picks[-1]])
+    picked = _pick(candidates, picks, temperatures)
+    weights = np.ones(1)
+    if n_models > 1:
+        weights = nonnegative_weights(picked, target, score=log_loss)
+    temperature = find_temperature(weighted_mean(picked, weights), target)
+    return Choice(tuple(picks), tuple(temperatures), weights, temperature)
+
+
+def apply(parts: np.ndarray, choice: Choice) -> np.ndarray:
+    """Answer as was chosen, (m, C).
+
+    Args:
+        parts: (M R, m, C) as `choose` takes them.
+        choice: of candidates, temperatures and weights.
+    """
+    candidates = parts.reshape(len(choice.weights), -1, *parts.shape[1:])
+    picked = _pick(candidates, choice.picks, choice.temperatures)
+    return sharpen(weighted_mean(picked, choice.weights), choice.temperature)
+
+
+def _pick(
+    candidates: np.ndarray, picks: Sequence[int], temperatures: Sequence[float]
+) -> np.ndarray:
+    return np.stack(
+        [
+            sharpen(of_model[pick], temperature)
+            for of_model, pick, temperature in zip(candidates, picks, temperatures, strict=True)
+        ]
+    )
+
+
+def _measure(space: np.ndarray) -> float:
+    distances, _ = NearestNeighbors(1).fit(space).kneighbors()
+    return max(float(np.median(distances)), 1e-9)

@@ -1,0 +1,224 @@
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.inputs.augment import (
+    choose,
+    compose,
+    find_rectangles,
+    flip,
+    jitter_colour,
+    random_erase,
+    warp,
+)
+
+RNG = np.random.default_rng(0)
+PICTURES = RNG.integers(0, 256, (64, 8, 8, 3)).astype(np.float32)
+SEED = tf.constant([1, 2])
+STEPS = {
+    "flip": partial(flip, vertically=True, diagonally=True),
+    "warp": partial(warp, turn_deg=30, zoom=0.3, stretch=0.2, shift=0.1),
+    "jitter_colour": partial(jitter_colour, brightness=0.2, contrast=0.3, saturation=0.4),
+    "random_erase": random_erase,
+}
+STEPS["compose"] = compose(*STEPS.values())
+
+
+def make_smooth(n, height, width):
+    """Pictures that are smooth enough to be resampled."""
+    noise = RNG.integers(0, 256, (n, 4, 4, 3)).astype(np.float32)
+    return np.stack(
+        [cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC) for one in noise]
+    )
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_eager_is_graph_is_pipeline(name):
+    step = STEPS[name]
+    wanted = step(tf.constant(PICTURES), SEED).numpy()
+
+    graph = tf.function(step)(tf.constant(PICTURES), SEED)
+    (piped,) = tf.data.Dataset.from_tensors((PICTURES, SEED)).map(step)
+
+    assert wanted.shape == PICTURES.shape and wanted.dtype == np.float32
+    np.testing.assert_allclose(graph, wanted, atol=1e-3)
+    np.testing.assert_allclose(piped, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_other_seeds_and_other_pictures_of_a_batch_are_altered_otherwise(name):
+    step = STEPS[name]
+    same = tf.constant(PICTURES[:1].repeat(64, axis=0))
+
+    altered, other = step(same, SEED).numpy(), step(same, tf.constant([1, 3])).numpy()
+
+    assert (altered != other).any() and (altered != altered[:1]).any()
+    assert altered.min() >= -1e-3 and altered.max() <= 255.001
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_pictures_need_not_be_square(name):
+    wide = RNG.uniform(0, 255, (16, 4, 9, 3)).astype(np.float32)
+    step = STEPS[name] if name not in ("flip", "compose") else partial(flip, vertically=True)
+
+    assert step(wide, SEED).shape == wide.shape
+
+
+def test_flips_are_mirror_images_each_about_half_of_the_time():
+    """Of 64 pictures 32 are flipped, give or take 4."""
+    for options, mirror in (
+        ({}, lambda picture: picture[:, ::-1]),
+        ({"horizontally": False, "vertically": True}, lambda picture: picture[::-1]),
+        ({"horizontally": False, "diagonally": True}, lambda picture: picture.swapaxes(0, 1)),
+    ):
+        altered = flip(PICTURES, SEED, **options).numpy()
+        is_flipped = [(a == mirror(p)).all() for a, p in zip(altered, PICTURES, strict=True)]
+        is_kept = (altered == PICTURES).all(axis=(1, 2, 3))
+        np.testing.assert_array_equal(is_kept, ~np.array(is_flipped))
+        assert 12 < sum(is_flipped) < 52
+
+
+def test_all_flips_together_are_the_symmetries_of_a_square():
+    picture = PICTURES[0]
+    square = {np.rot90(p, k).tobytes() for p in (picture, picture[::-1]) for k in range(4)}
+
+    altered = flip(picture[None].repeat(200, 0), SEED, vertically=True, diagonally=True).numpy()
+
+    assert {one.tobytes() for one in altered} == square
+
+
+def test_a_warp_of_nothing_is_the_picture():
+    np.testing.assert_allclose(warp(PICTURES, SEED), PICTURES, atol=1e-3)
+
+
+def draw(n=64, k=5):
+    """What `warp` draws, in [-1, 1)."""
+    return 2 * tf.random.stateless_uniform((n, k), SEED).numpy() - 1
+
+
+@pytest.mark.parametrize(
+    ("options", "make_matrix"),
+    [
+        ({"turn_deg": 40}, lambda a: cv2.getRotationMatrix2D((19.5, 14.5), 40 * a[0], 1)),
+        ({"zoom": 0.5}, lambda a: cv2.getRotationMatrix2D((19.5, 14.5), 0, 1.5 ** a[1])),
+        (
+            {"shift": 0.2},
+            lambda a: np.array([[1, 0, 40 * 0.2 * a[3]], [0, 1, 30 * 0.2 * a[4]]]),
+        ),
+        (
+            {"stretch": 0.5},
+            lambda a: np.array(
+                [
+                    [1.5 ** (a[2] / 2), 0, 19.5 * (1 - 1.5 ** (a[2] / 2))],
+                    [0, 1.5 ** (-a[2] / 2), 14.5 * (1 - 1.5 ** (-a[2] / 2))],
+                ]
+            ),
+        ),
+    ],
+    ids=["turn", "zoom", "shift", "stretch"],
+)
+def test_warps_are_those_of_opencv(options, make_matrix):
+    """OpenCV is told where pixels go, by a matrix of its own making."""
+    pictures = make_smooth(8, 30, 40)
+
+    altered = warp(pictures, SEED, **options).numpy()
+
+    for picture, one, amounts in zip(pictures, altered, draw(8), strict=True):
+        wanted = cv2.warpAffine(
+            picture, make_matrix(amounts), (40, 30), borderMode=cv2.BORDER_REFLECT
+        )
+        # OpenCV rounds places to 1/32 of a pixel.
+        assert np.abs(one - wanted).mean() < 0.5 and np.abs(one - wanted).max() < 8
+
+
+def test_a_turn_and_a_zoom_are_one_after_the_other():
+    """The order does not matter: both are about the middle."""
+    pictures = make_smooth(8, 32, 32)
+    altered = warp(pictures, SEED, turn_deg=40, zoom=0.5).numpy()
+
+    for picture, one, amounts in zip(pictures, altered, draw(8), strict=True):
+        matrix = cv2.getRotationMatrix2D((15.5, 15.5), 40 * amounts[0], 1.5 ** amounts[1])
+        wanted = cv2.warpAffine(picture, matrix, (32, 32), borderMode=cv2.BORDER_REFLECT)
+        assert np.abs(one - wanted).mean() < 0.5
+
+
+def test_colours_by_hand():
+    """Two pixels, grey 100 and red 200, with known draws: by the formulas, in their order."""
+    pixels = np.array([[[[100, 100, 100], [200, 0, 0]]]], np.float32)
+    added, hard, colourful = draw(1, 3)[0] * (0.1 * 255, 0.2, 0.3) + (0, 1, 1)
+    mean = (100 + 0.299 * 200) / 2
+    wanted = []
+    for pixel in pixels[0, 0]:
+        grey = pixel @ (0.299, 0.587, 0.114)
+        less = grey + colourful * (pixel - grey)
+        wanted.append(mean + hard * (less - mean) + added)
+
+    altered = jitter_colour(pixels, SEED, brightness=0.1, contrast=0.2, saturation=0.3)
+
+    np.testing.assert_allclose(altered[0, 0], np.clip(wanted, 0, 255), rtol=1e-5, atol=1e-3)
+
+
+def test_no_jitter_changes_nothing_and_grey_stays_grey():
+    np.testing.assert_allclose(jitter_colour(PICTURES, SEED), PICTURES, atol=1e-3)
+    grey = PICTURES[..., :1].repeat(3, axis=-1)
+    np.testing.assert_allclose(jitter_colour(grey, SEED, saturation=0.9), grey, atol=1e-3)
+
+
+def test_erased_rectangles_have_one_colour_and_the_wanted_areas():
+    pictures = np.full((500, 40, 40, 3), -1, np.float32)
+
+    altered = random_erase(pictures, SEED, chance=0.5, smallest=0.1, largest=0.3).numpy()
+
+    areas = []
+    for picture in altered:
+        hidden = picture[..., 0] >= 0
+        if hidden.any():
+            rows, columns = (np.flatnonzero(hidden.any(axis=axis)) for axis in (1, 0))
+            inside = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            assert (inside == inside[0, 0]).all() and hidden.sum() == inside[..., 0].size
+            areas.append(hidden.mean())
+    # Half of 500, give or take 11; areas are rounded to pixels, and long ones cut off.
+    assert 195 < len(areas) < 305
+    assert min(areas) > 0.08 and max(areas) < 0.32 and 0.18 < np.mean(areas) < 0.21
+
+
+def test_erasing_is_for_none_or_for_all_when_asked():
+    assert (random_erase(PICTURES, SEED, chance=0.0).numpy() == PICTURES).all()
+    altered = random_erase(PICTURES, SEED, chance=1.0, smallest=1.0, largest=1.0).numpy()
+    # A whole area of another ratio is cut off at the border in one direction.
+    assert ((altered != PICTURES).mean(axis=(1, 2, 3)) > 0.25).all()
+    with pytest.raises(ValueError, match=r"smallest must be > 0, received 0\.0"):
+        random_erase(PICTURES, SEED, smallest=0.0)
+
+
+def test_rectangles_by_hand():
+    """4 x 5 pixels: half as high is 2 rows, 0.4 as wide 2 columns; more than all is all."""
+    shape = tf.zeros((3, 4, 5, 1))
+    found = find_rectangles(
+        shape,
+        tf.constant([0.5, 0.5, 2.0]),
+        tf.constant([0.4, 0.4, 0.2]),
+        tf.constant([[0.0, 0.0], [1.0, 1.0], [0.5, 0.5]]),
+    ).numpy()[..., 0]
+
+    wanted = np.zeros((3, 4, 5), bool)
+    wanted[0, :2, :2] = wanted[1, 2:, 3:] = wanted[2, :, 2] = True
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_choosing_is_where():
+    mask = RNG.random((64, 8, 8, 1)) < 0.5
+    np.testing.assert_array_equal(
+        choose(mask, PICTURES[::-1], PICTURES), np.where(mask, PICTURES[::-1], PICTURES)
+    )
+
+
+def test_steps_have_seeds_of_their_own():
+    """Two equal steps do not undo each other."""
+    twice = compose(flip, flip)(PICTURES, SEED).numpy()
+
+    assert (twice != PICTURES).any()
+    np.testing.assert_array_equal(compose()(PICTURES, SEED), PICTURES)

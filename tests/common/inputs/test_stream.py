@@ -1,0 +1,178 @@
+import gc
+import weakref
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.inputs.augment import flip
+from common.inputs.mixing import mixup
+from common.inputs.stream import make_picture_batches
+
+N = 22
+PICTURES = np.arange(N * 12, dtype=np.uint8).reshape(N, 2, 2, 3)
+LABELS = np.eye(N)
+
+
+def collect(batches):
+    """One epoch: pictures and labels."""
+    parts = [(pictures.numpy(), labels.numpy()) for pictures, labels in batches]
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def test_an_epoch_holds_every_row_once_with_its_label():
+    batches = make_picture_batches(PICTURES, LABELS, batch_size=11, seed=0)
+
+    pictures, labels = collect(batches)
+
+    rows = labels.argmax(axis=1)
+    assert len(batches) == 2 and sorted(rows) == [*range(N)]
+    assert pictures.dtype == labels.dtype == np.float32
+    np.testing.assert_array_equal(pictures, PICTURES[rows])
+    np.testing.assert_array_equal(labels, LABELS[rows])
+
+
+def test_the_last_smaller_batch_is_dropped_where_there_are_others():
+    shapes = [
+        [pictures.shape[0] for pictures, _ in make_picture_batches(
+            PICTURES, LABELS, batch_size=size, seed=0
+        )]
+        for size in (8, 22, 100)
+    ]  # fmt: skip
+
+    assert shapes == [[8, 8], [22], [22]]
+
+
+@pytest.mark.parametrize("kind", ["array", "memmap", "part of a memmap", "float16", "maps"])
+def test_pictures_may_lie_anywhere_and_be_of_any_numbers(kind, tmp_path):
+    wanted = PICTURES
+    if "memmap" in kind:
+        np.save(tmp_path / "kept.npy", np.concatenate([PICTURES[:3], PICTURES]))
+        given = np.load(tmp_path / "kept.npy", mmap_mode="r")[3:]
+        labels = LABELS
+        if kind == "part of a memmap":
+            given, wanted, labels = given[5:], PICTURES[5:], LABELS[5:, 5:]
+    else:
+        labels = LABELS
+        wanted = PICTURES.astype(np.float16) / 8 if kind == "float16" else PICTURES
+        given = wanted = wanted.reshape(N, 12) if kind == "maps" else wanted
+
+    pictures, shown = collect(make_picture_batches(given, labels, batch_size=4, seed=0))
+
+    np.testing.assert_array_equal(pictures, wanted[shown.argmax(axis=1)].astype(np.float32))
+
+
+def test_batches_are_altered_then_mixed_by_seeds_of_their_own():
+    seen = []
+
+    def augment(pictures, seed):
+        tf.py_function(lambda s: seen.append(s.numpy().tolist()), [seed], [])
+        return pictures + 1000
+
+    def mix(pictures, labels, seed):
+        tf.py_function(lambda s: seen.append(s.numpy().tolist()), [seed], [])
+        return pictures * 2, labels / 2
+
+    batches = make_picture_batches(
+        PICTURES, LABELS, batch_size=11, seed=0, augment=augment, mix=mix
+    )
+    pictures, labels = collect(batches)
+    collect(batches)
+
+    rows = labels.argmax(axis=1)
+    np.testing.assert_array_equal(pictures, (PICTURES[rows].astype(np.float32) + 1000) * 2)
+    assert labels.max() == 0.5
+    assert len(seen) == 8 == len({tuple(seed) for seed in seen})
+    assert all(len(seed) == 2 for seed in seen)
+
+
+def test_epochs_differ_and_seeds_repeat_them():
+    def make(seed):
+        return make_picture_batches(
+            PICTURES, LABELS, batch_size=4, seed=seed, augment=flip, mix=mixup
+        )
+
+    first, again, other = make(1), make(1), make(2)
+    epochs = [collect(first) for _ in range(3)]
+    for epoch in epochs:
+        for part, same in zip(epoch, collect(again), strict=True):
+            np.testing.assert_array_equal(part, same)
+    assert not np.array_equal(epochs[0][0], epochs[1][0])
+    assert not np.array_equal(epochs[0][0], collect(other)[0])
+
+
+def test_a_net_learns_from_it():
+    """Bright and dark pictures, told apart by one weight."""
+    rng = np.random.default_rng(0)
+    is_bright = rng.random(64) < 0.5
+    pictures = np.where(is_bright, 200, 50)[:, None, None, None] + rng.integers(
+        0, 50, (64, 4, 4, 3)
+    )
+    batches = make_picture_batches(
+        pictures.astype(np.uint8), np.eye(2)[is_bright.astype(int)], batch_size=16, seed=0,
+        augment=flip, mix=mixup,
+    )  # fmt: skip
+    net = keras.Sequential(
+        [
+            keras.layers.Input((4, 4, 3)),
+            keras.layers.Rescaling(1 / 127.5, -1.0),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    net.compile(keras.optimizers.Adam(0.3), "categorical_crossentropy")
+
+    net.fit(batches, epochs=10, shuffle=False, verbose=0)
+
+    shown = net.predict(pictures.astype(np.float32), verbose=0).argmax(axis=1)
+    assert (shown == is_bright).all()
+
+
+def load_resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_an_epoch_over_a_memmap_takes_no_memory(tmp_path):
+    """200 MB of pictures on disk are read once; a copy or kept pages would be all of them."""
+    path = tmp_path / "kept.npy"
+    written = np.lib.format.open_memmap(path, "w+", np.uint8, (2000, 183, 183, 3))
+    written[:] = 1
+    del written
+    pictures = np.load(path, mmap_mode="r")
+    batches = make_picture_batches(pictures, np.ones((2000, 1)), batch_size=10, seed=0)
+    for _ in batches.take(5):
+        pass
+    before, peak, total = load_resident_mib(), 0.0, 0.0
+
+    for batch, _ in batches:
+        total += float(tf.reduce_sum(batch))
+        peak = max(peak, load_resident_mib())
+
+    assert total == pictures.size and peak - before < 100
+
+
+def test_pictures_are_let_go_with_their_batches():
+    """TensorFlow keeps Python functions for ever; folds would add up."""
+    pictures = PICTURES.copy()
+    find = weakref.ref(pictures)
+    batches = make_picture_batches(pictures, LABELS, batch_size=4, seed=0, augment=flip)
+    first = iter(batches.take(2))
+    del pictures, batches
+    gc.collect()
+    assert len(list(first)) == 2
+
+    del first
+    gc.collect()
+    assert find() is None
+
+
+def test_unfit_arguments_are_told():
+    with pytest.raises(ValueError, match="lengths must be equal, received pictures 22, labels 21"):
+        make_picture_batches(PICTURES, LABELS[1:], batch_size=4, seed=0)
+    with pytest.raises(ValueError, match="batch_size must be > 0, received 0"):
+        make_picture_batches(PICTURES, LABELS, batch_size=0, seed=0)
+    with pytest.raises(ValueError, match="number of pictures must be > 0, received 0"):
+        make_picture_batches(PICTURES[:0], LABELS[:0], batch_size=4, seed=0)

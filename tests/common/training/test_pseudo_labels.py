@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from common.training.pseudo_labels import PseudoLabels, label_hard, label_soft, pick_labels
+from common.validation.folds import Fold
+
+PROBABILITIES = np.array([[0.9, 0.1, 0.0], [0.4, 0.3, 0.3], [0.1, 0.1, 0.8]])
+ROWS = np.array([7, 3, 5])
+
+
+def test_hard_labels_by_hand():
+    """0.9 and 0.8 pass 0.8, and 0.4 does not."""
+    labels = label_hard(PROBABILITIES, ROWS, threshold=0.8)
+
+    np.testing.assert_array_equal(labels.rows, [7, 5])
+    np.testing.assert_array_equal(labels.target, [[1, 0, 0], [0, 0, 1]])
+    assert labels.target.dtype == np.float32
+    assert len(label_hard(PROBABILITIES, ROWS, threshold=0.95).rows) == 0
+    assert len(label_hard(PROBABILITIES, ROWS, threshold=0.0).rows) == 3
+
+
+def test_soft_labels_by_hand():
+    """Squares of 0.4, 0.3, 0.3 are 16, 9, 9 of 34."""
+    plain = label_soft(PROBABILITIES, ROWS)
+    sharp = label_soft(PROBABILITIES, ROWS, temperature=0.5)
+
+    np.testing.assert_array_equal(plain.rows, ROWS)
+    np.testing.assert_allclose(plain.target, PROBABILITIES, rtol=1e-6)
+    np.testing.assert_allclose(sharp.target[1], np.array([16, 9, 9]) / 34, rtol=1e-6)
+
+
+def test_soft_labels_become_hard_ones_and_equal_ones_at_the_ends():
+    cold = label_soft(PROBABILITIES, ROWS, temperature=1e-3)
+    hot = label_soft(PROBABILITIES[1:2], ROWS[1:2], temperature=1e3)
+
+    np.testing.assert_allclose(
+        cold.target, label_hard(PROBABILITIES, ROWS, threshold=0).target, atol=1e-6
+    )
+    np.testing.assert_allclose(hot.target, 1 / 3, atol=1e-3)
+
+
+def test_a_fit_gets_the_labels_of_its_own_fold():
+    folds = [Fold(np.array([0, 1]), np.array([2, 3])), Fold(np.array([2, 3]), np.array([0, 1]))]
+    by_fold = [label_soft(PROBABILITIES, rows) for rows in (np.array([2, 3, 9]), np.arange(7, 10))]
+
+    for fold, wanted in zip(folds, by_fold, strict=True):
+        assert pick_labels(by_fold, folds, fold.fit_rows) is wanted
+
+
+def test_labels_that_a_fit_must_not_have_are_refused():
+    folds = [Fold(np.array([0, 1]), np.array([2, 3]))]
+    labels = [PseudoLabels(np.array([1, 5]), np.eye(2, dtype=np.float32))]
+    with pytest.raises(ValueError, match="rows without a label, received 1 with one"):
+        pick_labels(labels, folds, np.array([0, 1]))
+    with pytest.raises(ValueError, match="fit_rows must be those of a fold, received 3 others"):
+        pick_labels(labels, folds, np.array([0, 1, 2]))
+    with pytest.raises(ValueError, match="lengths must be equal, received by_fold 1, folds 2"):
+        pick_labels(labels, folds * 2, np.array([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        (lambda p, r: label_hard(p, r, threshold=1.1), r"threshold must be in \[0, 1\], received"),
+        (lambda p, r: label_soft(p, r, temperature=0), "temperature must be > 0, received 0"),
+        (lambda p, r: label_soft(p[0], r), "probabilities must have shape"),
+        (lambda p, r: label_hard(p, r[:2], threshold=0.5), "received probabilities 3, rows 2"),
+    ],
+)
+def test_what_makes_no_labels_is_refused(label, told):
+    with pytest.raises(ValueError, match=told):
+        label(PROBABILITIES, ROWS)

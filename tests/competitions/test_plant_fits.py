@@ -1,0 +1,162 @@
+"""Models over trained features, and the nets with their settings."""
+
+import numpy as np
+import pytest
+
+from common.training.pseudo_labels import PseudoLabels
+from competitions.plant_seedlings_classification import nets
+from competitions.plant_seedlings_classification.competition import SPECIES, TINY, Config
+from competitions.plant_seedlings_classification.fits import (
+    NET_FITS,
+    VIEWS,
+    fit_features_knn,
+    fit_features_logistic,
+    make_features,
+)
+from competitions.plant_seedlings_classification.nets import SETTINGS, see
+from competitions.plant_seedlings_classification.plants import Plants
+
+CONFIG = Config(**TINY)
+N, N_VIEWS = 48, 2
+
+
+def make_config(**options):
+    return Config(**TINY | options)
+
+
+def make_plants(n=N, side=16, seed=0):
+    """Pictures whose colour tells which of the first three species they are."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % 3
+    pictures = rng.integers(0, 120, (n, side, side, 3))
+    pictures[np.arange(n), :, :, label] += 120
+    return Plants(
+        names=np.arange(n).astype(str),
+        pictures=pictures.astype(np.uint8),
+        label=label,
+        is_test=np.zeros(n, bool),
+        group=np.arange(n),
+    )
+
+
+@pytest.fixture(scope="module")
+def plants():
+    return make_plants()
+
+
+@pytest.fixture(scope="module")
+def features(plants):
+    """Two views of features that tell the species by their direction, amid noise."""
+    rng = np.random.default_rng(1)
+    told = 3 * np.eye(3, 8)[plants.label]
+    return (told[:, None] + rng.normal(size=(N, N_VIEWS, 8))).astype(np.float16)
+
+
+@pytest.mark.parametrize("fit", [fit_features_logistic, fit_features_knn])
+def test_features_tell_pictures_that_were_not_fitted_on(plants, features, fit):
+    rows, held = np.arange(36), np.arange(36, N)
+
+    shares = fit(features, plants, CONFIG, rows, 0).predict(held)
+
+    assert shares.shape == (12, N_VIEWS, len(SPECIES))
+    np.testing.assert_allclose(shares.sum(axis=2), 1)
+    assert np.mean(shares.argmax(axis=2) == plants.label[held][:, None]) > 0.9
+    assert shares[..., 3:].sum() == 0, "species that were not fitted on get nothing"
+
+
+@pytest.mark.parametrize("fit", [fit_features_logistic, fit_features_knn])
+def test_a_fit_looks_at_no_other_rows(plants, features, fit):
+    rows, held = np.arange(36), np.arange(36, 40)
+    before = fit(features, plants, CONFIG, rows, 0).predict(held)
+    altered = features.copy()
+    altered[40:] = 9
+    labels = plants.label.copy()
+    labels[36:] = 0
+    after = fit(altered, plants._replace(label=labels), CONFIG, rows, 0).predict(held)
+    assert before.tobytes() == after.tobytes()
+
+
+def test_neighbours_vote_by_the_inverse_of_their_distance():
+    """One view each: about the mean (0, 0) the base lies at 0, 90, 180 and 270 degrees. The query
+    at 30 degrees is 1 - cos 30 from the first and 1 - cos 60 from the second.
+    """
+    base = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
+    query = np.array([[np.cos(np.pi / 6), np.sin(np.pi / 6)]], np.float32)
+    plants = make_plants(5)._replace(label=np.array([0, 1, 2, 2, -1]))
+    features = np.concatenate([base, query])[:, None]
+
+    fitted = fit_features_knn(features, plants, Config(n_neighbors=2), np.arange(4), 0)
+
+    near, far = 1 / (1 - np.sqrt(3) / 2), 1 / (1 - 0.5)
+    wanted = np.array([near, far]) / (near + far)
+    np.testing.assert_allclose(fitted.predict(np.array([4]))[0, 0, :2], wanted, rtol=1e-5)
+
+
+def test_views_of_features_are_of_the_turned_pictures(plants):
+    """What a turned picture's first view gives is what the picture's turned view gives."""
+    few = plants._replace(pictures=plants.pictures[:4])
+    features = make_features(few, CONFIG)
+    turned = make_features(few._replace(pictures=np.rot90(few.pictures, 1, axes=(1, 2))), CONFIG)
+    quarter = [view.name for view in VIEWS].index("1 quarter turns")
+    assert features.shape[:2] == (4, len(VIEWS))
+    np.testing.assert_allclose(turned[:, 0], features[:, quarter], atol=1e-3)
+    assert np.abs(features[:, 0] - features[:, quarter]).max() > 1e-3
+
+
+def test_a_net_learns_colours(plants):
+    config = make_config(epochs=20, learning_rate=0.02)
+    shares = NET_FITS["finetune"](plants, config, np.arange(36), 0).predict(np.arange(36, N))
+    assert shares.shape == (12, len(VIEWS), len(SPECIES))
+    assert np.mean(shares.mean(axis=1).argmax(axis=1) == plants.label[36:]) > 0.9
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("resnet_small", 7), ("inception_small", 3)])
+def test_nets_from_chance_are_those_of_their_names(plants, monkeypatch, name, epochs):
+    asked = {}
+    monkeypatch.setattr(nets, "fit_pictures", lambda net, batches, **options: asked.update(options))
+    net = nets.train_net(plants, make_config(scratch_epochs=7), np.arange(36), 0, name=name)
+    assert net.name == name.removesuffix("_small") and asked["epochs"] == epochs
+    assert net.output_shape == (None, len(SPECIES)) and not asked.get("rates")
+
+
+def test_a_net_learns_from_rows_that_another_model_labelled(plants):
+    """Its own rows hold species 0 and 1 only; that there is a third is known from the labels."""
+    config = make_config(epochs=25, learning_rate=0.02)
+    own = np.flatnonzero(plants.label[:36] < 2)
+    others = np.flatnonzero(plants.label[:36] == 2)
+    target = np.eye(len(SPECIES), dtype=np.float32)[plants.label[others]]
+
+    fitted = NET_FITS["pseudo_labels"](
+        plants, config, own, 0, labelled=PseudoLabels(others, target)
+    )
+
+    third = 36 + np.flatnonzero(plants.label[36:] == 2)
+    assert (fitted.predict(third).mean(axis=1).argmax(axis=1) == 2).mean() > 0.7
+
+
+def test_each_net_has_its_own_augmentation(plants, monkeypatch):
+    """Hidden rectangles and mixed labels are where the name says so, and nowhere else."""
+    seen = {}
+
+    def stop(batches, config, *_):
+        _, labels = next(iter(batches))
+        seen["mixed"] = bool((labels.numpy().max(axis=1) < 1).any())
+
+    monkeypatch.setattr(nets, "_tune_trained", stop)
+    for name in ("finetune", "finetune_occlusion", "finetune_mixup"):
+        augment = nets.make_augment(SETTINGS[name])
+        pictures = np.full((64, 16, 16, 3), 100, np.float32)
+        altered = augment(pictures, np.array([1, 2], np.int32)).numpy()
+        is_flat = altered.std(axis=(1, 2)).max(axis=1) < 1e-3
+        nets.train_net(plants, CONFIG, np.arange(N), 0, name=name)
+        assert seen["mixed"] == (name == "finetune_mixup")
+        assert is_flat.all() == (name != "finetune_occlusion")
+
+
+def test_nets_from_chance_see_smaller_pictures():
+    large = make_plants(2, side=128).pictures
+    assert see(large, "finetune") is large
+    small = see(large, "resnet_small")
+    assert small.shape == (2, 64, 64, 3)
+    wanted = large.reshape(2, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+    assert np.abs(small - wanted).max() <= 1

@@ -1,0 +1,87 @@
+"""Pictures of seedlings as arrays: their order, their labels, and which are nearly the same."""
+
+import cv2
+import numpy as np
+import pytest
+
+from common.checks import InputError
+from competitions.plant_seedlings_classification.competition import SPECIES
+from competitions.plant_seedlings_classification.plants import find_near_duplicates, load_plants
+from competitions.plant_seedlings_classification.sample import write_sample
+from tests.helpers.homes import rewrite
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw")
+    write_sample(folder, 0, n_rows=24)
+    return folder
+
+
+def test_train_comes_before_test_and_has_its_folders_species(raw, tmp_path):
+    plants = load_plants(raw, tmp_path, side_px=16)
+
+    assert plants.pictures.shape == (36, 16, 16, 3)
+    assert plants.is_test.tolist() == [False] * 24 + [True] * 12
+    assert plants.names[:3].tolist() == ["000000000.png", "00000000c.png", "000000001.png"]
+    assert np.bincount(plants.label[:24]).tolist() == [2] * len(SPECIES)
+    assert plants.label[:4].tolist() == [0, 0, 1, 1] and set(plants.label[24:]) == {-1}
+    whole = cv2.imread(str(raw / "train" / "Charlock" / "000000001.png"))[..., ::-1]
+    small = cv2.resize(whole, (16, 16), interpolation=cv2.INTER_AREA)
+    assert plants.pictures[2].tolist() == small.tolist()
+
+
+def test_test_pictures_come_in_the_order_of_the_sample_submission(raw, tmp_path):
+    path = raw / "sample_submission.csv"
+    before = path.read_bytes()
+    lines = before.decode().splitlines()
+    try:
+        rewrite(path, lambda _: "\n".join([lines[0], *lines[:0:-1], ""]).encode())
+        turned = load_plants(raw, tmp_path, side_px=16)
+    finally:
+        rewrite(path, lambda _: before)
+    plants = load_plants(raw, tmp_path, side_px=16)
+
+    assert turned.names[24:].tolist() == plants.names[24:].tolist()[::-1]
+    assert np.array_equal(turned.pictures[24:], plants.pictures[24:][::-1])
+
+
+def test_a_folder_that_is_no_species_and_a_picture_that_is_missing_are_named(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    write_sample(raw, 0, n_rows=12)
+    (raw / "test" / "000000003.png").rename(tmp_path / "away.png")
+    with pytest.raises(InputError, match=r"test/000000003\.png"):
+        load_plants(raw, tmp_path / "work", side_px=16)
+    (raw / "train" / "Maize").rename(raw / "train" / "Mais")
+    with pytest.raises(InputError, match=r"must hold folders named Black-grass, .*received Mais$"):
+        load_plants(raw, tmp_path / "work", side_px=16)
+
+
+def test_copies_are_found_through_light_noise_and_shifts_of_a_pixel():
+    """Five pictures of chance; the first comes again brighter, the second noisy; the third twice,
+    each a little farther along, so that the last is linked to the first through the one between.
+    """
+    rng = np.random.default_rng(0)
+    rough = rng.uniform(40, 160, (5, 12, 12, 3)).astype(np.float32)
+    large = np.stack([cv2.resize(p, (96, 96), interpolation=cv2.INTER_CUBIC) for p in rough])
+    pictures = [
+        *large,
+        large[0] * 1.3,
+        large[1] + rng.normal(0, 5, large[1].shape),
+        np.roll(large[2], 2, axis=1),
+        np.roll(large[2], 4, axis=1),
+    ]
+
+    group = find_near_duplicates(np.stack(pictures).clip(0, 255).astype(np.uint8))
+
+    assert group[5] == group[0] and group[6] == group[1] and group[2] == group[7] == group[8]
+    assert len(np.unique(group)) == 5
+
+
+def test_pictures_of_one_colour_are_alike():
+    pictures = np.zeros((3, 8, 8, 3), np.uint8)
+    pictures[1] = 200
+    pictures[2] = np.random.default_rng(0).integers(0, 256, (8, 8, 3))
+    group = find_near_duplicates(pictures)
+    assert group[0] == group[1] != group[2]

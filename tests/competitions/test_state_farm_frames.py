@@ -1,0 +1,128 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.checks import InputError
+from competitions.state_farm_distracted_driver_detection.competition import CLASSES
+from competitions.state_farm_distracted_driver_detection.frames import (
+    load_frames,
+    load_pixels,
+    load_thumbnails,
+)
+from competitions.state_farm_distracted_driver_detection.sample import (
+    N_DRIVERS,
+    N_FRAMES,
+    N_TEST_DRIVERS,
+    SIZE_PX,
+    write_sample,
+)
+from tests.helpers.homes import rewrite
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames") / "sample"
+    folder.mkdir()
+    write_sample(folder, 0)
+    return folder
+
+
+@pytest.fixture
+def raw(made, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(made, tmp_path / "raw")
+
+
+def test_frames_are_those_of_the_lists(made):
+    frames = load_frames(made)
+
+    n_train, n_test = 10 * N_FRAMES * N_DRIVERS, 10 * N_FRAMES * N_TEST_DRIVERS
+    assert frames.is_test.sum() == n_test and len(frames.names) == n_train + n_test
+    assert (frames.driver[frames.is_test] == "").all() and len(set(frames.driver)) == N_DRIVERS + 1
+    sample = pd.read_csv(made / "sample_submission.csv")
+    assert frames.names[frames.is_test].tolist() == sample["img"].tolist()
+    listed = pd.read_csv(made / "driver_imgs_list.csv")
+    for k in (0, 77, 201):
+        assert frames.paths[k] == f"imgs/train/{listed['classname'][k]}/{listed['img'][k]}"
+        assert CLASSES[frames.label[k]] == listed["classname"][k]
+        assert frames.driver[k] == listed["subject"][k]
+    assert all((made / path).is_file() for path in frames.paths)
+
+
+def test_one_hot_has_a_one_at_the_label_and_nothing_in_the_test(made):
+    frames = load_frames(made)
+
+    assert frames.one_hot.dtype == np.float32
+    np.testing.assert_array_equal(frames.one_hot.sum(axis=1), ~frames.is_test)
+    np.testing.assert_array_equal(
+        frames.one_hot.argmax(axis=1)[~frames.is_test], frames.label[~frames.is_test]
+    )
+
+
+def test_a_sequence_is_one_driver_doing_one_thing(made):
+    frames = load_frames(made)
+    counts = np.unique(frames.sequence[~frames.is_test], return_counts=True)[1]
+
+    assert len(counts) == 10 * N_DRIVERS and (counts == N_FRAMES).all()
+
+
+def test_pictures_come_in_the_order_of_the_frames(made, tmp_path):
+    """Frames of one sequence are nearer to each other than to anything else."""
+    frames = load_frames(made)
+    pixels = load_pixels(frames, made, tmp_path, size_px=SIZE_PX)
+    small = load_thumbnails(frames, made, tmp_path)
+
+    assert pixels.shape == (len(frames.names), *SIZE_PX, 3) and pixels.dtype == np.uint8
+    assert small.shape == (len(frames.names), 15 * 20 * 3) and 0 <= small.min() < small.max() <= 1
+    own = np.linalg.norm(small[0] - small[1:N_FRAMES], axis=1).max()
+    others = np.linalg.norm(small[0] - small[N_FRAMES:], axis=1).min()
+    assert own < others
+
+
+def add_line(path, line):
+    rewrite(path, lambda data: data + line.encode())
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("p099,c10,img_x.jpg\n", "column classname must hold one of c0, .*c9, line .* has c10"),
+        ("p099,,img_x.jpg\n", "column classname must hold one of c0, .*c9, line .* has nan"),
+    ],
+)
+def test_a_class_that_is_none_is_refused(raw, line, told):
+    add_line(raw / "driver_imgs_list.csv", line)
+    with pytest.raises(InputError, match=told):
+        load_frames(raw)
+
+
+def test_a_frame_that_is_listed_twice_is_refused(raw):
+    first = pd.read_csv(raw / "driver_imgs_list.csv")["img"][0]
+    add_line(raw / "driver_imgs_list.csv", f"p001,c3,{first}\n")
+    with pytest.raises(InputError, match=f"a frame must be listed once, received {first}"):
+        load_frames(raw)
+
+
+def test_a_frame_that_is_not_there_is_named(raw, tmp_path):
+    frames = load_frames(raw)
+    (raw / frames.paths[4]).unlink()
+    with pytest.raises(InputError, match=frames.names[4]):
+        load_thumbnails(frames, raw, tmp_path / "work")
+
+
+def test_drivers_and_pictures_without_signal_tell_nothing_of_the_class(tmp_path):
+    """With signal, the brightest spot of a class is at the same place for all drivers."""
+    spreads = {}
+    for signal in (True, False):
+        raw = tmp_path / str(signal)
+        raw.mkdir()
+        write_sample(raw, 0, signal=signal)
+        frames = load_frames(raw)
+        grey = load_pixels(frames, raw, tmp_path / "work", size_px=SIZE_PX).mean(axis=3)
+        spot = np.stack(
+            np.unravel_index(grey.reshape(len(grey), -1).argmax(axis=1), SIZE_PX), axis=1
+        )
+        spreads[signal] = np.mean([spot[frames.label == k].std(axis=0).mean() for k in range(10)])
+    assert spreads[True] < 3 < spreads[False]

@@ -1,0 +1,255 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from common.checks import InputError
+from common.data.folds import FoldStore
+from common.metrics.classification import log_loss
+from common.training.cross_fit import CrossFitted
+from common.training.fitted import Fitted
+from competitions.state_farm_distracted_driver_detection import pipeline
+from competitions.state_farm_distracted_driver_detection.competition import METRIC, TINY, Config
+from competitions.state_farm_distracted_driver_detection.fits import FITS
+from competitions.state_farm_distracted_driver_detection.frames import load_frames
+from competitions.state_farm_distracted_driver_detection.nets import N_DIMS, VIEWS
+from competitions.state_farm_distracted_driver_detection.pipeline import (
+    draw,
+    load_known,
+    make_folds,
+    run,
+)
+from competitions.state_farm_distracted_driver_detection.pools import smooth_pool
+from competitions.state_farm_distracted_driver_detection.sample import write_sample
+from competitions.state_farm_distracted_driver_detection.smoothing import (
+    CANDIDATES,
+    find_neighbours,
+    smooth,
+)
+
+CONFIG = replace(Config(), **TINY)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames") / "sample"
+    folder.mkdir()
+    write_sample(folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def known(made, tmp_path_factory):
+    work = tmp_path_factory.mktemp("work")
+    config = replace(CONFIG, models=("features_logistic", "cnn"))
+    store = FoldStore(work, made, code=made)
+    return load_known(load_frames(made), config, made, work, store)
+
+
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_a_fold_holds_all_frames_of_its_drivers(known, n_folds):
+    frames = known.frames
+    folds = make_folds(frames, replace(CONFIG, n_folds=n_folds), 0)
+
+    for fold in folds:
+        assert not set(frames.driver[fold.fit_rows]) & set(frames.driver[fold.held_rows])
+        assert not frames.is_test[np.concatenate([fold.fit_rows, fold.held_rows])].any()
+    held = np.concatenate([fold.held_rows for fold in folds])
+    np.testing.assert_array_equal(np.sort(held), np.flatnonzero(~frames.is_test))
+
+
+def test_leaky_folds_split_sequences(known):
+    frames = known.frames
+    for fold in make_folds(frames, replace(CONFIG, folds="random"), 0):
+        assert set(frames.sequence[fold.fit_rows]) & set(frames.sequence[fold.held_rows])
+
+
+@pytest.mark.parametrize("name", ["features_logistic", "knn_only"])
+def test_held_labels_are_not_looked_at(known, name):
+    """What a fit is not given may be anything."""
+    fold = make_folds(known.frames, CONFIG, 0)[0]
+    label = known.frames.label.copy()
+    label[fold.held_rows] = 0
+    blind = replace(known, frames=replace(known.frames, label=label))
+    predicted, again = (
+        FITS[name](k, CONFIG, fold.fit_rows, 0).predict(fold.held_rows) for k in (known, blind)
+    )
+
+    np.testing.assert_array_equal(predicted, again)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_class_that_no_fit_row_has_gets_nothing(known):
+    fit_rows = np.flatnonzero(known.frames.label > 2)
+    predicted = FITS["features_logistic"](known, CONFIG, fit_rows, 0).predict(np.arange(5))
+
+    assert predicted.shape == (5, 10) and not predicted[:, :3].any()
+
+
+def test_a_net_answers_for_every_view_and_places_its_frames(known):
+    """Of frames that are asked for in another order, the answers are too."""
+    fit_rows, asked = np.arange(0, 250, 5), np.array([7, 300, 9])
+    fitted = FITS["resnet"](known, CONFIG, fit_rows, 0)
+    predicted, turned = fitted.predict(asked), fitted.predict(asked[::-1])
+
+    assert predicted.shape == (3, 10 * len(VIEWS) + N_DIMS)
+    np.testing.assert_allclose(predicted, turned[::-1], atol=1e-5)
+    views = predicted[:, :-N_DIMS].reshape(3, len(VIEWS), 10)
+    np.testing.assert_allclose(views.sum(axis=2), 1, atol=1e-5)
+    # Directions of length 1, but for what the projection adds or takes.
+    assert 0.5 < np.linalg.norm(predicted[:, -N_DIMS:], axis=1).mean() < 1.5
+
+
+def test_batch_norms_are_brought_to_each_pool_alone(known):
+    """What is said of the test does not hang on the held frames that are asked for beside it."""
+    fit_rows = np.arange(0, 250, 5)
+    held, test = np.arange(40), np.flatnonzero(known.frames.is_test)
+    for norms in ("pool", "fit"):
+        config = replace(CONFIG, norms=norms)
+        fitted = FITS["resnet"](known, config, fit_rows, 0)
+        together = fitted.predict(np.concatenate([held, test]))
+        np.testing.assert_allclose(together[40:], fitted.predict(test), atol=1e-5)
+        np.testing.assert_allclose(together[:40], fitted.predict(held), atol=1e-5)
+        few = fitted.predict(held[:8])
+        changes = np.abs(few - together[:8]).max()
+        assert (changes > 1e-3) == (norms == "pool")
+
+
+def test_pools_are_smoothed_as_asked():
+    rng = np.random.default_rng(0)
+    views = rng.dirichlet(np.ones(10), (30, len(VIEWS)))
+    features, thumbnails = rng.normal(size=(30, N_DIMS)), rng.normal(size=(30, 6))
+    prediction = np.hstack([views.reshape(30, -1), features])
+
+    def make(*after):
+        return smooth_pool(prediction, thumbnails, replace(CONFIG, after=after))
+
+    np.testing.assert_array_equal(make(), views[:, 0][None])
+    np.testing.assert_allclose(make("views"), views.mean(axis=1)[None])
+    near = find_neighbours([features, thumbnails], n_neighbors=CONFIG.n_neighbors)
+    both = make("views", "neighbours")
+    assert len(both) == len(CANDIDATES)
+    np.testing.assert_allclose(
+        both[2], smooth(views.mean(axis=1), near, reach=CANDIDATES[2][0], passes=CANDIDATES[2][1])
+    )
+    alone = smooth_pool(views[:, 0], thumbnails, replace(CONFIG, after=("neighbours",)))
+    near = find_neighbours([thumbnails], n_neighbors=CONFIG.n_neighbors)
+    np.testing.assert_allclose(
+        alone[1], smooth(views[:, 0], near, reach=CANDIDATES[1][0], passes=CANDIDATES[1][1])
+    )
+
+
+def test_a_model_that_knows_the_answers_is_let_through(made, tmp_path, monkeypatch):
+    """Of a model that is sure and right, 98 % and a fiftieth are left by the floor; of the test,
+    every fold's fit says the same.
+    """
+    frames = load_frames(made)
+
+    def fit_all_knowing(known, config, fit_rows, seed):
+        told = np.where(frames.is_test[:, None], np.eye(10)[3], frames.one_hot)
+        return Fitted(lambda asked: told[asked], 1)
+
+    monkeypatch.setitem(FITS, "knn_only", fit_all_knowing)
+    outcome = run(replace(CONFIG, models=("knn_only",)), made, tmp_path, 0)
+
+    assert outcome.score < 0.01 and outcome.score == METRIC(
+        outcome.oof.target, outcome.oof.prediction
+    )
+    assert outcome.submission["img"].tolist() == frames.names[frames.is_test].tolist()
+    assert (outcome.submission.iloc[:, 1:].to_numpy().argmax(axis=1) == 3).all()
+    np.testing.assert_array_equal(outcome.oof.target.sum(axis=1), 1)
+
+
+def test_neighbours_are_sought_among_the_same_pool(made, tmp_path, monkeypatch):
+    """Whatever a fold's fit says of the test, its held frames are smoothed the same."""
+    frames = load_frames(made)
+    rng = np.random.default_rng(0)
+    told = rng.dirichlet(np.ones(10), len(frames.names))
+    outcomes = []
+    for test_is in (told, told[::-1]):
+
+        def fit(known, config, fit_rows, seed, test_is=test_is):
+            mixed = np.where(frames.is_test[:, None], test_is, told)
+            return Fitted(lambda asked: mixed[asked], 1)
+
+        monkeypatch.setitem(FITS, "knn_only", fit)
+        config = replace(CONFIG, models=("knn_only",), after=("neighbours",))
+        outcomes.append(run(config, made, tmp_path / str(len(outcomes)), 0))
+    first, second = outcomes
+
+    np.testing.assert_array_equal(first.oof.prediction, second.oof.prediction)
+    assert not first.submission.equals(second.submission)
+
+
+def test_pseudo_labels_are_of_the_fit_without_the_fold(known, made, tmp_path, monkeypatch):
+    """Each fold's second fit gets the smoothed answers of its own first one, for its held rows and
+    the test's, and for no row that it has a label of.
+    """
+    frames, seen = known.frames, []
+    folds = make_folds(frames, CONFIG, 0)
+    n_test = frames.is_test.sum()
+    rng = np.random.default_rng(0)
+    prediction = rng.dirichlet(np.ones(10), len(frames.names))
+    test = np.stack([np.tile(np.eye(10)[k], (n_test, 1)) for k in range(len(folds))])
+    before = CrossFitted(prediction, np.zeros(len(prediction), int), test, cost=None)
+
+    def note(fit, folds, is_test, **options):
+        seen.extend(fit.args[2])
+        return before
+
+    monkeypatch.setattr(pipeline, "cross_fit", note)
+    monkeypatch.setattr(pipeline, "add_costs", lambda costs: None)
+    config = replace(CONFIG, after=("neighbours", "pseudo"))
+    store = FoldStore(tmp_path, made, code=made)
+    pipeline.fit_with_pseudo("cnn", before, known, folds, config, store, 0)
+
+    for k, (fold, labels) in enumerate(zip(folds, seen, strict=True)):
+        wanted = np.concatenate([fold.held_rows, np.flatnonzero(frames.is_test)])
+        np.testing.assert_array_equal(labels.rows, wanted)
+        np.testing.assert_allclose(labels.target[-n_test:], test[k], atol=1e-6)
+        assert not np.isin(labels.rows, fold.fit_rows).any()
+
+
+def test_settings_that_name_nothing_are_refused(made, tmp_path):
+    for config, told in (
+        (replace(CONFIG, models=()), "models must be some of features_logistic, .*received none"),
+        (replace(CONFIG, models=("vgg",)), "models must be some of .*, received vgg"),
+        (replace(CONFIG, after=("luck",)), "after must be some of views, .*, received luck"),
+        (replace(CONFIG, norms="none"), "norms must be one of pool, fit, received none"),
+        (replace(CONFIG, models=("knn_only",), folds="x"), "folds must be one of drivers, random"),
+    ):
+        with pytest.raises(InputError, match=told):
+            run(config, made, tmp_path, 0)
+
+
+def test_the_choice_is_told(made, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        run(replace(CONFIG, models=("knn_only",)), made, tmp_path, 0)
+
+    assert "chosen for the test: Choice(" in caplog.text
+
+
+def test_pictures_are_drawn(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "Config", lambda: CONFIG)
+    outcome = run(replace(CONFIG, models=("knn_only",)), made, tmp_path / "work", 0)
+    out = tmp_path / "out"
+    out.mkdir()
+    draw(outcome, made, out)
+
+    names = ["confusions.png", "neighbours.png", "occlusions.png", "worst.png"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nets_learn_where_the_hand_is(made, tmp_path):
+    """With signal, all drivers hold the hand at the same place for the same thing."""
+    config = replace(
+        CONFIG, models=("resnet",), after=("neighbours",), scratch_steps=250, height_px=30
+    )
+    outcome = run(replace(config, width_px=40), made, tmp_path, 0)
+
+    uniform = np.full(outcome.oof.target.shape, 0.1)
+    assert outcome.score < 0.7 * log_loss(outcome.oof.target, uniform)
