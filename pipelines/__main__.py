@@ -231,6 +231,7 @@ def speed(
     """Race neighbours, clusters and pictures against well-known libraries."""
     # Idle threads of another library's OpenMP would take the cores from ours, or ours from its.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from pipelines.speed import race_suites
 
     race_suites(suites or (), load_home(), console, n_rounds=rounds, share=share)

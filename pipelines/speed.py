@@ -19,6 +19,7 @@ from common.data.folds import load_versions
 from common.data.paths import Home, written_whole
 from pipelines.manifests import FORMAT, load_git_facts, load_machine_facts
 from pipelines.memory import PeakMemory
+from pipelines.session import quiet_tensorflow
 
 SUITES = ("neighbors", "pictures")
 """Races that are run and stored together: `speed_<suite>.py` lists them."""
@@ -76,14 +77,15 @@ def race_suites(
     for name in names:
         suite = importlib.import_module(f"pipelines.speed_{name}")
         stored = home.submissions("speed", name) if share == 1 else work / name
-        race(
-            suite.make_races(share=share),
-            console,
-            path=stored / "speed.json",
-            picture=work / f"{name}.png",
-            n_rounds=n_rounds,
-            libraries=suite.LIBRARIES,
-        )
+        with quiet_tensorflow():
+            race(
+                suite.make_races(share=share),
+                console,
+                path=stored / "speed.json",
+                picture=work / f"{name}.png",
+                n_rounds=n_rounds,
+                libraries=suite.LIBRARIES,
+            )
 
 
 def race(

@@ -3,7 +3,9 @@
 import ast
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from common.data.sources import join_digests
 
@@ -26,12 +28,7 @@ def load_code_digest(competition: Path) -> str:
         sha256 in hexadecimal, of what `list_code` lists. Another version of Python may parse the
         same source to another tree.
     """
-    return join_digests(
-        {
-            name: hashlib.sha256(_take_meaning(path)).hexdigest()
-            for name, path in list_code(competition).items()
-        }
-    )
+    return join_digests({name: _load_digest(path) for name, path in list_code(competition).items()})
 
 
 def list_code(competition: Path) -> dict[str, Path]:
@@ -61,32 +58,40 @@ def list_code(competition: Path) -> dict[str, Path]:
 
 def _find_imports(path: Path) -> Iterator[Path]:
     """Find the files of all modules that a file imports from these packages."""
-    for node in ast.walk(_parse(path)):
+    for name in _read(path.read_bytes()).imports:
+        parts = name.split(".")
+        ends = range(1, len(parts) + 1)
+        inits = [ROOT.joinpath(*parts[:end], "__init__.py") for end in ends]
+        module = ROOT.joinpath(*parts).with_suffix(".py")
+        yield from (file for file in (*inits, module) if file.is_file())
+
+
+def _load_digest(path: Path) -> str:
+    data = path.read_bytes()
+    return _read(data).digest if path.suffix == ".py" else hashlib.sha256(data).hexdigest()
+
+
+class _Source(NamedTuple):
+    """A Python file: sha256 of what it does without what it says, and the modules it imports."""
+
+    digest: str
+    imports: tuple[str, ...]
+
+
+# A run asks at every fit that it keeps, and parsing takes a hundred times as long as reading.
+@lru_cache(maxsize=1024)
+def _read(source: bytes) -> _Source:
+    tree, imports = ast.parse(source), []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             # What is imported from a package may be a module of it.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] in PACKAGES:
-                ends = range(1, len(parts) + 1)
-                inits = [ROOT.joinpath(*parts[:end], "__init__.py") for end in ends]
-                module = ROOT.joinpath(*parts).with_suffix(".py")
-                yield from (file for file in (*inits, module) if file.is_file())
-
-
-def _take_meaning(path: Path) -> bytes:
-    """Take what a file does, without what it says about it."""
-    if path.suffix != ".py":
-        return path.read_bytes()
-    tree = _parse(path)
-    for node in ast.walk(tree):
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         if isinstance(body := getattr(node, "body", None), list):
             body[:] = [line for line in body if not _is_text(line)]
-    return ast.dump(tree).encode()
+    ours = tuple(name for name in imports if name.partition(".")[0] in PACKAGES)
+    return _Source(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours)
 
 
 def _is_text(line: ast.stmt) -> bool:
@@ -96,10 +101,6 @@ def _is_text(line: ast.stmt) -> bool:
         and isinstance(line.value, ast.Constant)
         and isinstance(line.value.value, str)
     )
-
-
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes(), filename=str(path))
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -76,15 +76,15 @@ TECHNIQUES = (
 @dataclass(frozen=True)
 class Config:
     models: tuple[str, ...] = ("features_logistic",)  # fitted one by one; several are blended
-    n_folds: int = 5  # pictures that are nearly the same stay together
+    n_folds: int = 4  # pictures that are nearly the same stay together
     views: int = 1  # of each picture, averaged in the prediction: itself, two flips, three turns
     side_px: int = 128  # of the pictures that nets see
     backbone: str = "lite0"  # the trained net; tiny: two blocks of chance, for tests
     n_neighbors: int = 5  # pictures that vote
-    epochs: int = 15  # passes over the pictures; the trained net only
+    epochs: int = 10  # passes over the pictures; the trained net only
     scratch_epochs: int = 40  # likewise of a small ResNet from chance; Inception, slower, has fewer
-    learning_rate: float = 0.002  # the highest, of the trained net's head
-    threads: int = 2  # per fit
+    learning_rate: float = 0.001  # the highest, of the trained net's head
+    threads: int = 1  # per fit
 
 
 BASE = Config()

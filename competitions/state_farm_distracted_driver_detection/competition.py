@@ -39,9 +39,7 @@ class Config:
     after: tuple[str, ...] = ()  # what follows a fit: views, neighbours, pseudo, or none of them
     folds: str = "drivers"  # what a fold holds: drivers, or random frames (a leak)
     n_folds: int = 5  # each holds its share of them
-    norms: str = (
-        "pool"  # whose statistics batch norms predict with: pool, of the frames asked, or fit
-    )
+    norms: str = "pool"  # batch norms predict with those of the pool that is asked, or of the fit
     net: str = "lite0"  # the trained net that `cnn` and `features_logistic` begin with
     height_px: int = 72  # of the pictures that nets see
     width_px: int = 96  # likewise
@@ -62,7 +60,8 @@ VARIANTS = {
     "cnn_tta": replace(BASE, after=("views",)),
     "cnn_knn": replace(BASE, after=("neighbours",)),
     "cnn_knn_pseudo": replace(BASE, after=("neighbours", "pseudo")),
-    "blend": replace(BASE, models=("cnn", "resnet"), after=("neighbours",)),
+    "resnet": replace(BASE, models=("resnet",)),
+    "blend": replace(BASE, models=("cnn", "cnn_large"), after=("neighbours",)),
     "leaky_folds": replace(BASE, folds="random"),
 }
 PARENT = {
@@ -72,6 +71,7 @@ PARENT = {
     "cnn_tta": "cnn",
     "cnn_knn": "cnn",
     "cnn_knn_pseudo": "cnn_knn",
+    "resnet": "cnn",
     "blend": "cnn_knn",
 }
 DEFAULT = "blend"

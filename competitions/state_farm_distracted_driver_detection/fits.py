@@ -16,7 +16,7 @@ from common.validation.folds import Fold
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
 from competitions.state_farm_distracted_driver_detection.known import Known
 
-NETS = ("cnn", "resnet")
+NETS = ("cnn", "cnn_large", "resnet")
 ON_FROZEN = ("features_logistic", "knn_only")
 INVERSE_PENALTY = 1e-3  # of the logistic regression, on features of unit variance
 
@@ -82,5 +82,6 @@ FITS: dict[str, Callable[..., Fitted]] = {
     "features_logistic": fit_features_logistic,
     "knn_only": fit_knn_only,
     "cnn": partial(fit_net, name="cnn"),
+    "cnn_large": partial(fit_net, name="cnn_large"),
     "resnet": partial(fit_net, name="resnet"),
 }

@@ -34,7 +34,7 @@ AUGMENT = compose(
     partial(random_erase, chance=0.5, smallest=0.03, largest=0.25),
 )
 LABEL_SMOOTHING = 0.1
-ADAPT_BATCH, ADAPT_STEPS = 64, 40  # frames by which batch norms are brought to a pool
+ADAPT_FRAMES, ADAPT_BATCH = 2560, 64  # by which batch norms are brought to a pool
 _BLOCK = 1024  # frames that are held in memory at once
 
 
@@ -44,11 +44,13 @@ class Settings(NamedTuple):
     learning_rate: float  # the highest
     weight_decay: float  # as a share of the rate
     dropout: float  # share of pooled features dropped
+    starts_trained: bool  # or from chance
 
 
 SETTINGS = {
-    "cnn": Settings(3e-3, 0.05, 0.3),
-    "resnet": Settings(2e-3, 0.05, 0.2),
+    "cnn": Settings(3e-3, 0.05, 0.3, True),
+    "cnn_large": Settings(3e-3, 0.05, 0.3, True),
+    "resnet": Settings(3e-3, 0.05, 0.2, False),
 }
 
 
@@ -93,10 +95,9 @@ def fit_net(
 
 def adapt(net: Any, known: Known, pool: np.ndarray) -> None:
     """Bring a net's batch norms to the drivers of a pool."""
-    rows = np.random.default_rng(0).permutation(pool)[: ADAPT_BATCH * ADAPT_STEPS]
-    adapt_norms(
-        net, known.pixels[np.sort(rows)], batch_size=ADAPT_BATCH, n_batches=ADAPT_STEPS, seed=0
-    )
+    rows = np.sort(np.random.default_rng(0).permutation(pool)[:ADAPT_FRAMES])
+    n_batches = max(1, len(rows) // ADAPT_BATCH)
+    adapt_norms(net, known.pixels[rows], batch_size=ADAPT_BATCH, n_batches=n_batches, seed=0)
 
 
 def look(answer: Callable[[np.ndarray], np.ndarray], known: Known, asked: np.ndarray) -> np.ndarray:
@@ -131,7 +132,7 @@ def train(
     )
     fit_pictures(
         net,
-        batches.repeat().take(config.steps if name == "cnn" else config.scratch_steps),
+        batches.repeat().take(config.steps if settings.starts_trained else config.scratch_steps),
         epochs=1,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
@@ -142,7 +143,7 @@ def train(
 
 def build_net(known: Known, config: Config, name: str) -> Any:
     """Build an untrained classifier, or one of which all but the last layer is trained."""
-    if name == "cnn":
+    if SETTINGS[name].starts_trained:
         backbone = build_backbone(config.net, weights=known.weights)
         freeze(backbone, n_stages=0, norms_learn=True)
         body = backbone.model

@@ -52,6 +52,7 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
 
 AFTER = ("views", "neighbours", "pseudo")
 PSEUDO = (2.0, 2)  # reach and passes of the answers that become pseudo-labels
+LARGE = 4 / 3  # sides of what `cnn_large` sees, as a multiple
 PHONE = (1, 2, 3, 4)  # classes of drivers who text or talk
 
 log = logging.getLogger(__name__)
@@ -89,8 +90,12 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     # is smoothed among that fit's own features.
     fitted = []
     for name in config.models:
+        seen = known
+        if name in NETS:
+            size_px = find_size_px(name, config)
+            seen = replace(known, pixels=load_pixels(frames, raw, work, size_px=size_px))
         found = cross_fit(
-            partial(FITS[name], known, config),
+            partial(FITS[name], seen, config),
             folds,
             frames.is_test,
             test_from="each",
@@ -99,7 +104,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
             name=name,
         )
         if "pseudo" in config.after and name in NETS:
-            found = fit_with_pseudo(name, found, known, folds, config, store, seed)
+            found = fit_with_pseudo(name, found, seen, folds, config, store, seed)
         fitted.append(found)
 
     # 4. Smooth within each pool of frames, and choose how far, how sharply and by which weights:
@@ -139,17 +144,24 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     )
 
 
+def find_size_px(name: str, config: Config) -> tuple[int, int]:
+    """Find the height and width at which a net sees frames."""
+    factor = LARGE if name == "cnn_large" else 1.0
+    return round(factor * config.height_px), round(factor * config.width_px)
+
+
 def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: FoldStore) -> Known:
     """Load what the models of a config look at, and nothing else."""
     size_px = (config.height_px, config.width_px)
     is_frozen = any(name in ON_FROZEN for name in config.models)
-    sees = is_frozen or any(name in NETS for name in config.models)
-    needs_weights = config.net == "lite0" and (is_frozen or "cnn" in config.models)
+    sees = any(name in NETS for name in config.models)
+    starts_trained = is_frozen or not {*config.models}.isdisjoint(("cnn", "cnn_large"))
+    needs_weights = config.net == "lite0" and starts_trained
     known = Known(
         frames=frames,
         thumbnails=load_thumbnails(frames, raw, work),
         pixels=load_pixels(frames, raw, work, size_px=size_px)
-        if sees
+        if sees or is_frozen
         else np.empty((0, *size_px, 3), np.uint8),
         weights=load_lite0_weights(load_home().packages) if needs_weights else None,
         frozen=np.empty((len(frames.names), 0), np.float32),

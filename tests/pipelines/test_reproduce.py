@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from common.checks import InputError
@@ -246,3 +247,11 @@ def test_the_sample_of_a_run_is_where_reproduce_looks(home, path):
     rows = np.unique(np.linspace(0, submission["rows"] - 1, 500).round().astype(int))
     lines = path.with_suffix(".csv").read_text().splitlines()[1:]
     assert [day for day, _ in submission["sample"]] == [lines[k].split(",")[0] for k in rows]
+
+
+def test_words_are_equal_or_one_apart():
+    then = pd.DataFrame({"tree": ["ash", "oak", "elm"]})
+    now = pd.DataFrame({"tree": ["ash", "elm", "elm"]})
+    assert reproduction._measure(then, now).tolist() == [0, 1, 0]
+    numbers = pd.DataFrame({"a": [1.0, 2.0], "b": [1, 5]})
+    assert reproduction._measure(numbers, numbers.add(2)).tolist() == [2, 2]

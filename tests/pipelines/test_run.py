@@ -254,3 +254,9 @@ def test_a_manifest_of_another_format_is_replaced_and_a_broken_one_refused_befor
     with pytest.raises(InputError, match="is not JSON"):
         pipeline.run(ask(), home, QUIET)
     assert path.read_text() == "{"
+
+
+def test_words_of_a_submission_are_counted_and_numbers_described():
+    words = pd.Series(["oak", "ash", "oak"])
+    assert pipeline._describe(words) == {"ash": 1, "oak": 2}
+    assert pipeline._describe(pd.Series([1, 3]))["mean"] == 2
