@@ -7,6 +7,7 @@ tensors over four types of numbers and refuses all else by name.
 """
 
 import io
+import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -136,12 +137,17 @@ def _read_numbers(file: io.BytesIO, storage: _Storage) -> np.ndarray:
 
 
 def _take(numbers: np.ndarray, tensor: _Tensor) -> np.ndarray:
-    """Look at the numbers as the tensor does; what would lie outside them is refused."""
+    """Look at the numbers as the tensor does; what would lie outside them is refused.
+
+    So is a tensor of more numbers than there are: one number may be told to be billions.
+    """
     last = tensor.offset + sum(
         (n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True)
     )
     if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0 or last >= len(numbers):
         raise ValueError(f"a tensor of shape {tensor.shape} reaches out of its storage")
+    if math.prod(tensor.shape) > len(numbers):
+        raise ValueError(f"a tensor of shape {tensor.shape} holds more than its storage")
     steps = [step * numbers.itemsize for step in tensor.strides]
     return np.lib.stride_tricks.as_strided(
         numbers[tensor.offset :], tensor.shape, steps, writeable=False

@@ -2,6 +2,7 @@
 
 import mmap
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def make_picture_batches(
     *,
     batch_size: int,
     seed: int,
+    rows: np.ndarray | None = None,
     augment: Augment | None = None,
     mix: Mix | None = None,
 ) -> tf.data.Dataset:
@@ -32,10 +34,12 @@ def make_picture_batches(
 
     Args:
         pictures: (N, H, W, 3) uint8, or any (N, ...) of numbers, such as kept activations.
-        labels: (N, C), one-hot or shares of classes.
+        labels: (N, C), one-hot or shares of classes; (n, C) of the rows where these are given.
         batch_size: B, > 0; where there are more rows, the last, smaller batch of an epoch is
             dropped.
         seed: of the shuffling and of all that is drawn.
+        rows: (n,) int in [0, N), of the pictures that are fed, in place of a copy of them; None:
+            all.
         augment: alters the pictures of a batch: see `common.inputs.augment`.
         mix: then mixes them: see `common.inputs.mixing`.
 
@@ -45,13 +49,37 @@ def make_picture_batches(
     Raises:
         ValueError: lengths differ, there are no rows, or batch_size is not positive.
     """
-    check_same_length(pictures=pictures, labels=labels)
+    fed: dict[str, Any] = {"pictures": pictures} if rows is None else {"rows": rows}
+    check_same_length(**fed, labels=labels)
     check_positive("batch_size", batch_size)
-    check_positive("number of pictures", len(pictures))
+    check_positive("number of pictures", len(labels))
     targets = tf.constant(labels, tf.float32)
-    batch_size = min(batch_size, len(pictures))
+    places = tf.constant(np.arange(len(pictures)) if rows is None else rows, tf.int64)
+    batch_size = min(batch_size, len(labels))
     shape, dtype = (batch_size, *pictures.shape[1:]), tf.as_dtype(pictures.dtype)
+    gather = _make_gather(pictures)
 
+    def make(order: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.numpy_function(gather, [tf.gather(places, order)], dtype, stateful=False)
+        batch = tf.cast(tf.ensure_shape(batch, shape), tf.float32)
+        chosen = tf.gather(targets, order)
+        seeds = tf.cast(seeds, tf.int32)
+        if augment is not None:
+            batch = augment(batch, seeds[:2])
+        if mix is not None:
+            batch, chosen = mix(batch, chosen, seeds[2:])
+        return batch, chosen
+
+    orders = permute_rows(len(labels), batch_size, seed)
+    draws = tf.data.Dataset.random(derive(seed, "altering"), rerandomize_each_iteration=True)
+    batches = tf.data.Dataset.zip(orders, draws.batch(4))
+    batches = batches.map(make, num_parallel_calls=_AT_ONCE, deterministic=True).prefetch(_AT_ONCE)
+    batches.pictures = pictures
+    return batches
+
+
+def _make_gather(pictures: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Make a function that copies rows out of an array, and does not keep the array alive."""
     # TensorFlow never lets go of a Python function: this one must not hold what is large.
     find_pictures: Any = weakref.ref(pictures)
 
@@ -61,22 +89,7 @@ def make_picture_batches(
         _release(found)
         return batch
 
-    def make(rows: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.numpy_function(gather, [rows], dtype, stateful=False)
-        batch, chosen = tf.cast(tf.ensure_shape(batch, shape), tf.float32), tf.gather(targets, rows)
-        seeds = tf.cast(seeds, tf.int32)
-        if augment is not None:
-            batch = augment(batch, seeds[:2])
-        if mix is not None:
-            batch, chosen = mix(batch, chosen, seeds[2:])
-        return batch, chosen
-
-    rows = permute_rows(len(pictures), batch_size, seed)
-    draws = tf.data.Dataset.random(derive(seed, "altering"), rerandomize_each_iteration=True)
-    batches = tf.data.Dataset.zip(rows, draws.batch(4))
-    batches = batches.map(make, num_parallel_calls=_AT_ONCE, deterministic=True).prefetch(_AT_ONCE)
-    batches.pictures = pictures
-    return batches
+    return gather
 
 
 def _release(array: np.ndarray) -> None:

@@ -38,7 +38,7 @@ def label_hard(probabilities: np.ndarray, rows: np.ndarray, *, threshold: float)
         One-hot targets of the rows that pass.
 
     Raises:
-        ValueError: shapes do not fit, or threshold is outside [0, 1].
+        ValueError: shapes do not fit, a row holds no probabilities, or threshold is outside [0, 1].
 
     Source: Lee, "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep
         Neural Networks", 2013. It takes all rows; the threshold is as in Sohn et al., "FixMatch",
@@ -66,7 +66,7 @@ def label_soft(
             flattens.
 
     Raises:
-        ValueError: shapes do not fit, or temperature is not positive.
+        ValueError: shapes do not fit, a row holds no probabilities, or temperature is not positive.
 
     Source: Berthelot et al., "MixMatch: A Holistic Approach to Semi-Supervised Learning", 2019 (the
         sharpening).
@@ -107,3 +107,10 @@ def pick_labels(
 def _check(probabilities: np.ndarray, rows: np.ndarray) -> None:
     check_shape("probabilities", probabilities, (None, None))
     check_same_length(probabilities=probabilities, rows=rows)
+    is_good = np.isfinite(probabilities) & (probabilities >= 0)
+    is_good = is_good.all(axis=1) & (probabilities > 0).any(axis=1)
+    if not is_good.all():
+        raise ValueError(
+            "probabilities must be finite, >= 0 and not all 0 in a row, received "
+            f"{probabilities[~is_good][0]}"
+        )

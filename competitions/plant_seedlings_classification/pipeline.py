@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,8 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     )
 
     config = Config(epochs=LOOK_EPOCHS)
-    plants = load_plants(raw, out / "cache", side_px=config.side_px)
+    with TemporaryDirectory() as work:
+        plants = load_plants(raw, Path(work), side_px=config.side_px)
     draw_confusions(outcome.oof, out / "confusions.png")
     draw_mistakes(outcome.oof, plants, out / "mistakes.png")
     draw_looks(outcome.oof, plants, config, out / "looks.png")

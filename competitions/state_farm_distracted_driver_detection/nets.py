@@ -128,7 +128,12 @@ def train(
     set_all(seed)
     net = build_net(known, config, name)
     batches = make_picture_batches(
-        known.pixels[rows], labels, batch_size=config.batch_size, seed=seed, augment=AUGMENT
+        known.pixels,
+        labels,
+        rows=rows,
+        batch_size=config.batch_size,
+        seed=seed,
+        augment=AUGMENT,
     )
     fit_pictures(
         net,

@@ -1,6 +1,7 @@
 """From raw frames to a submission."""
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from common.checks import InputError, check_choices
-from common.contract import LeakCheck, Outcome, OutOfFold, add_costs
+from common.contract import Cost, LeakCheck, Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
 from common.data.imagenet import load_lite0_weights
 from common.data.paths import load_home
@@ -90,9 +91,8 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     # is smoothed among that fit's own features.
     fitted = []
     for name in config.models:
-        seen = known
-        if name in NETS:
-            size_px = find_size_px(name, config)
+        seen, size_px = known, find_size_px(name, config)
+        if size_px != known.pixels.shape[1:3]:
             seen = replace(known, pixels=load_pixels(frames, raw, work, size_px=size_px))
         found = cross_fit(
             partial(FITS[name], seen, config),
@@ -140,7 +140,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         fold_scores=oof.score_folds(METRIC),
         n_fit=tuple(len(fold.fit_rows) for fold in folds),
         oof=oof,
-        cost=add_costs(part.cost for part in fitted),
+        cost=add_costs([known.frozen_cost, *(part.cost for part in fitted)]),
     )
 
 
@@ -165,17 +165,21 @@ def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: Fol
         else np.empty((0, *size_px, 3), np.uint8),
         weights=load_lite0_weights(load_home().packages) if needs_weights else None,
         frozen=np.empty((len(frames.names), 0), np.float32),
+        frozen_cost=Cost(0.0, peak_mib=0.0, n_parameters=0),
     )
     if not is_frozen:
         return known
     # The same for all folds: computed once.
-    others = {field.name for field in fields(config)} - {"net", "height_px", "width_px"}
+    others = {field.name for field in fields(config)} - {"net", "height_px", "width_px", "threads"}
     keep, task = store.of("frozen features", config, without=others), {"rows": "all"}
     kept = keep.load(task)
     if kept is None:
-        kept = {"features": embed_frozen(known, config)}
+        start = time.perf_counter()
+        features = embed_frozen(known, config)
+        kept = {"features": features, "seconds": np.array(time.perf_counter() - start)}
         keep.write(task, kept)
-    return replace(known, frozen=kept["features"])
+    cost = Cost(float(kept["seconds"]), peak_mib=0.0, n_parameters=0)
+    return replace(known, frozen=kept["features"], frozen_cost=cost)
 
 
 def make_folds(frames: Frames, config: Config, seed: int) -> list[Fold]:
@@ -222,7 +226,7 @@ def fit_with_pseudo(
         known.frames.is_test,
         test_from="each",
         seed=derive(seed, f"{name} again"),
-        keep=store.of(f"{name} again", config, without=("models", "after")),
+        keep=store.of(f"{name} again", config, without=("models",)),
         name=f"{name} again",
     )
     return replace(again, cost=add_costs([before.cost, again.cost]))

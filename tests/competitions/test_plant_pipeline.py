@@ -119,10 +119,11 @@ def test_pictures_show_mistakes_and_where_a_net_looks(raw, tmp_path, monkeypatch
     shown = []
     monkeypatch.setattr(drawing, "_lay_over", lambda *a: shown.append(a))
 
+    (tmp_path / "out").mkdir()
     pipeline.draw(outcome, raw, tmp_path / "out")
 
-    names = {"confusions.png", "mistakes.png", "looks.png"}
-    assert names <= {path.name for path in (tmp_path / "out").iterdir()}
+    names = ["confusions.png", "looks.png", "mistakes.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert rows == np.flatnonzero(outcome.oof.fold > 0).tolist()
     heats = [heat for _, _, heat, _ in shown if heat is not None]
     assert len(shown) == 18 and len(heats) == 12

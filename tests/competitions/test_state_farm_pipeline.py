@@ -1,4 +1,5 @@
 import logging
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ from common.data.folds import FoldStore
 from common.metrics.classification import log_loss
 from common.training.cross_fit import CrossFitted
 from common.training.fitted import Fitted
-from competitions.state_farm_distracted_driver_detection import pipeline
+from common.training.pseudo_labels import PseudoLabels
+from competitions.state_farm_distracted_driver_detection import nets, pipeline
 from competitions.state_farm_distracted_driver_detection.competition import METRIC, TINY, Config
 from competitions.state_farm_distracted_driver_detection.fits import FITS
 from competitions.state_farm_distracted_driver_detection.frames import load_frames
@@ -65,7 +67,7 @@ def test_leaky_folds_split_sequences(known):
         assert set(frames.sequence[fold.fit_rows]) & set(frames.sequence[fold.held_rows])
 
 
-@pytest.mark.parametrize("name", ["features_logistic", "knn_only"])
+@pytest.mark.parametrize("name", ["features_logistic", "knn_only", "resnet"])
 def test_held_labels_are_not_looked_at(known, name):
     """What a fit is not given may be anything."""
     fold = make_folds(known.frames, CONFIG, 0)[0]
@@ -77,7 +79,7 @@ def test_held_labels_are_not_looked_at(known, name):
     )
 
     np.testing.assert_array_equal(predicted, again)
-    np.testing.assert_allclose(predicted.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(predicted[:, :10].sum(axis=1), 1, rtol=1e-5)
 
 
 def test_a_class_that_no_fit_row_has_gets_nothing(known):
@@ -209,6 +211,85 @@ def test_pseudo_labels_are_of_the_fit_without_the_fold(known, made, tmp_path, mo
         np.testing.assert_array_equal(labels.rows, wanted)
         np.testing.assert_allclose(labels.target[-n_test:], test[k], atol=1e-6)
         assert not np.isin(labels.rows, fold.fit_rows).any()
+
+
+def test_pseudo_labels_of_other_answers_make_other_fits(known, made, tmp_path, monkeypatch):
+    """What is smoothed, or averaged over views, is learnt from: its fits are kept apart."""
+    n, shelves = len(known.frames.names), []
+    before = CrossFitted(
+        np.full((n, 10), 0.1),
+        np.zeros(n, int),
+        np.full((CONFIG.n_folds, known.frames.is_test.sum(), 10), 0.1),
+        cost=None,
+    )
+
+    def note(*args, keep, **options):
+        shelves.append(keep.facts)
+        return before
+
+    monkeypatch.setattr(pipeline, "cross_fit", note)
+    monkeypatch.setattr(pipeline, "add_costs", lambda costs: None)
+    folds, store = make_folds(known.frames, CONFIG, 0), FoldStore(tmp_path, made, code=made)
+    for after in (("pseudo",), ("neighbours", "pseudo"), ("views", "neighbours", "pseudo")):
+        config = replace(CONFIG, after=after)
+        pipeline.fit_with_pseudo("cnn", before, known, folds, config, store, 0)
+
+    assert shelves[0] != shelves[1] != shelves[2] != shelves[0]
+
+
+def test_a_net_is_fed_from_where_the_frames_lie(known, monkeypatch):
+    """A copy of the rows that are fitted on would be gigabytes of Kaggle's pictures."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(pictures, labels, *, rows, **options):
+        assert pictures is known.pixels
+        np.testing.assert_array_equal(rows, [5, 2, 299])
+        np.testing.assert_array_equal(labels, [*known.frames.one_hot[[5, 2]], np.eye(10)[7]])
+        raise Stop
+
+    monkeypatch.setattr(nets, "make_picture_batches", stop)
+    extra = PseudoLabels(np.array([299]), np.eye(10, dtype=np.float32)[7:8])
+    with pytest.raises(Stop):
+        nets.train(known, CONFIG, np.array([5, 2]), 0, name="resnet", extra=extra)
+
+
+def test_each_size_is_loaded_once(made, tmp_path, monkeypatch):
+    load, sizes = pipeline.load_pixels, []
+
+    def note(frames, raw, work, *, size_px):
+        sizes.append(size_px)
+        return load(frames, raw, work, size_px=size_px)
+
+    def fit(known, config, fit_rows, seed):
+        seen.append(known.pixels.shape[1:3])
+        return Fitted(lambda asked: np.full((len(asked), 10), 0.1), 1)
+
+    seen = []
+    monkeypatch.setattr(pipeline, "load_pixels", note)
+    for name in ("cnn", "cnn_large"):
+        monkeypatch.setitem(FITS, name, fit)
+    run(replace(CONFIG, models=("cnn", "cnn_large")), made, tmp_path, 0)
+
+    assert sizes == [(15, 20), (20, 27)] and seen == [(15, 20)] * 2 + [(20, 27)] * 2
+
+
+def test_frozen_features_count_among_the_costs(made, tmp_path, monkeypatch):
+    """Also in a run that finds them made."""
+
+    def embed(known, config):
+        time.sleep(0.3)
+        return np.ones((len(known.frames.names), 2), np.float32)
+
+    def fit(known, config, fit_rows, seed):
+        return Fitted(lambda asked: np.full((len(asked), 10), 0.1), 1)
+
+    monkeypatch.setattr(pipeline, "embed_frozen", embed)
+    monkeypatch.setitem(FITS, "knn_only", fit)
+    for _ in range(2):
+        outcome = run(replace(CONFIG, models=("knn_only",)), made, tmp_path, 0)
+        assert outcome.cost.seconds > 0.3
 
 
 def test_settings_that_name_nothing_are_refused(made, tmp_path):

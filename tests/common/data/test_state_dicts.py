@@ -140,7 +140,14 @@ def test_a_view_of_a_storage_and_big_endian_numbers_are_refused(torch):
 
 @pytest.mark.parametrize(
     ("shape", "strides", "offset"),
-    [((4,), (1,), 0), ((2, 2), (3, 1), 0), ((3,), (1,), 1), ((2,), (-1,), 1), ((3,), (1, 1), 0)],
+    [
+        ((4,), (1,), 0),
+        ((2, 2), (3, 1), 0),
+        ((3,), (1,), 1),
+        ((2,), (-1,), 1),
+        ((3,), (1, 1), 0),
+        ((4,), (0,), 0),
+    ],
 )
 def test_a_tensor_cannot_look_beyond_its_storage(torch, shape, strides, offset):
     state = {"weight": Tensor("1", np.zeros(3, "<f4"), shape, strides, offset)}

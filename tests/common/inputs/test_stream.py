@@ -45,6 +45,19 @@ def test_the_last_smaller_batch_is_dropped_where_there_are_others():
     assert shapes == [[8, 8], [22], [22]]
 
 
+def test_of_some_rows_only_these_are_fed_with_their_labels():
+    chosen = np.array([20, 3, 8, 1, 13])
+    given = make_picture_batches(PICTURES, LABELS[chosen], batch_size=5, seed=0, rows=chosen)
+
+    pictures, labels = collect(given)
+
+    rows = labels.argmax(axis=1)
+    assert sorted(rows) == sorted(chosen)
+    np.testing.assert_array_equal(pictures, PICTURES[rows])
+    copied = make_picture_batches(PICTURES[chosen], LABELS[chosen], batch_size=5, seed=0)
+    np.testing.assert_array_equal(pictures, collect(copied)[0])
+
+
 @pytest.mark.parametrize("kind", ["array", "memmap", "part of a memmap", "float16", "maps"])
 def test_pictures_may_lie_anywhere_and_be_of_any_numbers(kind, tmp_path):
     wanted = PICTURES
@@ -135,14 +148,15 @@ def load_resident_mib():
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_an_epoch_over_a_memmap_takes_no_memory(tmp_path):
+@pytest.mark.parametrize("rows", [None, np.arange(2000)[::-1]], ids=["all", "rows"])
+def test_an_epoch_over_a_memmap_takes_no_memory(tmp_path, rows):
     """200 MB of pictures on disk are read once; a copy or kept pages would be all of them."""
     path = tmp_path / "kept.npy"
     written = np.lib.format.open_memmap(path, "w+", np.uint8, (2000, 183, 183, 3))
     written[:] = 1
     del written
     pictures = np.load(path, mmap_mode="r")
-    batches = make_picture_batches(pictures, np.ones((2000, 1)), batch_size=10, seed=0)
+    batches = make_picture_batches(pictures, np.ones((2000, 1)), batch_size=10, seed=0, rows=rows)
     for _ in batches.take(5):
         pass
     before, peak, total = load_resident_mib(), 0.0, 0.0
@@ -172,6 +186,8 @@ def test_pictures_are_let_go_with_their_batches():
 def test_unfit_arguments_are_told():
     with pytest.raises(ValueError, match="lengths must be equal, received pictures 22, labels 21"):
         make_picture_batches(PICTURES, LABELS[1:], batch_size=4, seed=0)
+    with pytest.raises(ValueError, match="lengths must be equal, received rows 3, labels 22"):
+        make_picture_batches(PICTURES, LABELS, batch_size=4, seed=0, rows=np.arange(3))
     with pytest.raises(ValueError, match="batch_size must be > 0, received 0"):
         make_picture_batches(PICTURES, LABELS, batch_size=0, seed=0)
     with pytest.raises(ValueError, match="number of pictures must be > 0, received 0"):

@@ -56,6 +56,14 @@ def test_a_tie_is_a_doubt():
     assert bounds.find_doubtful(slice(0, 2), labels).tolist() == [0, 1]
 
 
+def test_a_bound_is_loosened_by_moves_too_small_for_its_digits():
+    """1 - 1e-17 rounds to 1, which is more than what is known."""
+    bounds = Bounds(1)
+    bounds.others[:] = 1
+    bounds.move(np.array([0]), np.array([0, 1e-17]))
+    assert bounds.others[0] < 1
+
+
 def test_rows_of_the_only_center_are_never_in_doubt():
     bounds = Bounds(3)
     points, centers = np.array([[0.0], [5], [9]]), np.array([[2.0]])

@@ -2,9 +2,11 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn import cluster
 from sklearn.datasets import make_blobs
 
+from common.neighbors import kmeans_start, lloyd
 from common.neighbors.kmeans import KMeans
 
 
@@ -100,6 +102,42 @@ def test_clusters_far_finer_than_the_spread_are_found():
     np.testing.assert_allclose(fitted.cluster_centers_[:, 0], [0.001, 0.011, 1e6], atol=1e-8)
     np.testing.assert_array_equal(fitted.labels_, [0, 0, 0, 1, 1, 1, 2])
     assert fitted.inertia_ == pytest.approx(4e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12])
+def test_any_unit_will_do(scale):
+    points = make_points()
+    wanted = KMeans(9, init=points[:9]).fit(points)
+    found = KMeans(9, init=points[:9] * scale).fit(points * scale)
+    np.testing.assert_array_equal(found.labels_, wanted.labels_)
+    assert found.inertia_ == pytest.approx(wanted.inertia_ * scale**2, rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [None, 50])
+def test_float32_stays_whole_on_gpus(monkeypatch, batch_size):
+    """No bound of `bounds` would hold, and no near row be told from an equal one."""
+    config = tf.config.experimental
+    before, seen = config.tensor_float_32_execution_enabled(), {}
+
+    def watch(module, name):
+        plain = getattr(module, name)
+
+        def watched(*args):
+            seen.setdefault(name, set()).add(config.tensor_float_32_execution_enabled())
+            return plain(*args)
+
+        monkeypatch.setattr(module, name, watched)
+
+    for module, name in (
+        (kmeans_start, "_lower"),
+        (lloyd, "_reassign"),
+        (lloyd, "_find_nearest"),
+    ):
+        watch(module, name)
+    points = make_points()
+    KMeans(5, batch_size=batch_size).fit(points).predict(points)
+    assert seen == {"_lower": {False}, "_reassign": {False}, "_find_nearest": {False}}
+    assert config.tensor_float_32_execution_enabled() == before
 
 
 def test_lists_are_taken():

@@ -33,6 +33,15 @@ def test_far_clusters_get_a_center_each():
         assert set(nearest.argmin(axis=1)) == {0, 1, 2, 3}
 
 
+def test_clusters_close_to_each_other_far_from_the_mean_get_a_center_each():
+    """1e4 from the mean, squared distances of 25 are lost in float32 products."""
+    corners = np.array([[x, y] for x in (-1e4, 1e4) for y in (0, 5, 10, 15)])
+    points = corners.repeat(100, axis=0) + np.random.default_rng(0).normal(size=(800, 2)) * 0.1
+    for seed in range(10):
+        nearest = np.linalg.norm(choose(points, 8, seed=seed)[:, None] - corners, axis=-1)
+        assert set(nearest.argmin(axis=1)) == set(range(8))
+
+
 def test_starts_are_as_good_as_those_of_scikit_learn():
     points = np.random.default_rng(0).normal(size=(500, 4))
     ours = [measure(points, choose(points, 20, seed=seed)) for seed in range(20)]

@@ -65,6 +65,9 @@ def test_labels_that_a_fit_must_not_have_are_refused():
         (lambda p, r: label_soft(p, r, temperature=0), "temperature must be > 0, received 0"),
         (lambda p, r: label_soft(p[0], r), "probabilities must have shape"),
         (lambda p, r: label_hard(p, r[:2], threshold=0.5), "received probabilities 3, rows 2"),
+        (lambda p, r: label_soft(0 * p, r), r"not all 0 in a row, received \[0. 0. 0.\]"),
+        (lambda p, r: label_soft(p - 0.2, r), "probabilities must be finite, >= 0 and"),
+        (lambda p, r: label_hard(p * np.nan, r, threshold=0), "received .nan nan nan"),
     ],
 )
 def test_what_makes_no_labels_is_refused(label, told):
