@@ -14,8 +14,9 @@ def mean_distance(target: Any, prediction: Any) -> Any:
     """Measure the mean Euclidean distance between predicted and true points.
 
     With points on a local map in km, as `common.geo.project_km` makes it, this is the
-    equirectangular distance, a city's haversine distance to within a thousandth. Unlike a squared
-    error it does not let one far miss outweigh many near ones.
+    equirectangular distance: within 10 km of the map's origin at 41 degrees of latitude the
+    haversine one to 0.15 %. Unlike a squared error it does not let one far miss outweigh many near
+    ones.
 
     Args:
         target: (B, D) points.

@@ -53,12 +53,14 @@ class Strips:
 
     def __init__(self, points: np.ndarray, *, radius: float, per_radius: int = 1) -> None:
         self.radius, self.per_radius = radius, per_radius
-        self._height = radius / per_radius
         self._axes = np.argsort(-np.ptp(points, axis=0), kind="stable")[:2]
         plane = self._flatten(points)
         self._low, self._width = plane.min(axis=0), float(np.ptp(plane[:, 0]))
-        # Room between the strips, so that no search reaches from one into another.
-        self._stride = self._width + 2 * radius
+        # So few strips, and so much room between them, that keys keep the digits which tell strips
+        # apart: no search may reach from one into another, however small the radius is.
+        self._height = max(radius / per_radius, float(np.ptp(plane[:, 1])) * 2.0**-30)
+        self._room = 2 * radius + self._width / 64
+        self._stride = self._width + self._room
         keys = np.floor((plane[:, 1] - self._low[1]) / self._height) * self._stride
         keys += plane[:, 0] - self._low[0]
         self.order = np.argsort(keys, kind="stable")
@@ -148,7 +150,7 @@ class Strips:
         self, strips: np.ndarray, x: np.ndarray, side: Literal["left", "right"]
     ) -> np.ndarray:
         """Bisect for places along strips, (Q, S)."""
-        keys = strips * self._stride + np.clip(x, -self.radius / 2, self._width + self.radius / 2)
+        keys = strips * self._stride + np.clip(x, -self._room / 4, self._width + self._room / 4)
         # Strip by strip: keys that rise are found from one another.
         return np.stack([np.searchsorted(self._keys, k, side=side) for k in keys.T], axis=1)
 

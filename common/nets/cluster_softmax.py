@@ -40,11 +40,12 @@ class ClusterSoftmax(layers.Layer):  # type: ignore[misc]
         self.centres = np.asarray(centres, dtype=float)
         self.shares = np.ones(len(self.centres)) if shares is None else np.asarray(shares, float)
         check_shape("centres", self.centres, (None, None))
+        check_shape("shares", self.shares, (None,))
         check_same_length(centres=self.centres, shares=self.shares)
         if not len(self.centres) or not np.isfinite(self.centres).all():
             raise ValueError(f"centres must be finite and at least one, received {self.centres}")
-        if not (self.shares > 0).all():
-            raise ValueError(f"shares must be > 0, received {self.shares.min()}")
+        if not ((self.shares > 0) & (self.shares < np.inf)).all():
+            raise ValueError(f"shares must be > 0 and finite, received {self.shares}")
         self.dense = layers.Dense(
             len(self.centres),
             bias_initializer=keras.initializers.Constant(np.log(self.shares / self.shares.sum())),

@@ -18,6 +18,7 @@ POINT_S = 15
 _NUMBERS = ("ORIGIN_CALL", "ORIGIN_STAND", "TAXI_ID", "TIMESTAMP")
 _MAY_MISS = ("ORIGIN_CALL", "ORIGIN_STAND")
 _MISSING = ("", "NA")
+_LATEST_S = 4_000_000_000  # since 1970: the year 2096; far later ones are no dates to pandas
 
 log = logging.getLogger(__name__)
 
@@ -137,9 +138,13 @@ def _parse_whole(column: pd.Series, path: Path) -> np.ndarray:
     is_good = np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers))
     if column.name in _MAY_MISS:
         is_good |= column.isin(_MISSING).to_numpy()
+    wanted = "whole numbers >= 0"
+    if column.name == "TIMESTAMP":
+        is_good &= numbers < _LATEST_S
+        wanted = f"whole numbers in [0, {_LATEST_S})"
     if (wrong := np.flatnonzero(~is_good)).size:
         raise InputError(
-            f"{path}: column {column.name} must hold whole numbers >= 0, line "
+            f"{path}: column {column.name} must hold {wanted}, line "
             f"{column.index[wrong[0]] + 2} has {column.iloc[wrong[0]] or 'nothing'}"
         )
     return numbers

@@ -113,7 +113,14 @@ def test_trips_that_teach_nothing_are_left_out_and_told(tmp_path, caplog):
             "column MISSING_DATA must hold True or False, line 3 has maybe",
         ),
         ({"TAXI_ID": "x7"}, "column TAXI_ID must hold whole numbers >= 0, line 3 has x7"),
-        ({"TIMESTAMP": ""}, "column TIMESTAMP must hold whole numbers >= 0, line 3 has nothing"),
+        (
+            {"TIMESTAMP": ""},
+            "TIMESTAMP must hold whole numbers in [0, 4000000000), line 3 has nothing",
+        ),
+        (
+            {"TIMESTAMP": 10**12},
+            "TIMESTAMP must hold whole numbers in [0, 4000000000), line 3 has 10",
+        ),
         ({"ORIGIN_CALL": -2}, "column ORIGIN_CALL must hold whole numbers >= 0, line 3 has -2"),
         ({"POLYLINE": "[[1,"}, "line 3 has [[1,"),
     ],

@@ -30,6 +30,17 @@ def test_every_near_point_is_found_once(n_dims, per_radius, memory_mib):
     assert found.mean() < 0.6
 
 
+@pytest.mark.parametrize("per_radius", [1, 20])
+def test_a_radius_of_too_few_digits_finds_no_point_twice(per_radius):
+    """Over 1e17, where floats lie 16 apart, 5e16 strips have no numbers of their own."""
+    points = np.array([[0.0, 0.0], [1e17, 1e17], [1e17, 1e17]])
+    strips = Strips(points, radius=2.0, per_radius=per_radius)
+    (block,) = strips.near(points, memory_mib=1)
+    pairs = list(zip(block.owners, strips.order[block.rows], strict=True))
+    assert len(set(pairs)) == len(pairs)
+    assert {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)} <= set(pairs)
+
+
 @pytest.mark.parametrize("n_dims", [1, 2])
 def test_runs_hold_what_is_not_summed_already(n_dims):
     """Pairs that are near and the sums of their middles add up to all near points."""

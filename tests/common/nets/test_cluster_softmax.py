@@ -97,7 +97,9 @@ def test_learns_eight_places_saves_and_loads(tmp_path):
         (np.zeros((0, 2)), None, "centres must be finite and at least one, received"),
         ([[0.0, np.nan]], None, "centres must be finite and at least one, received"),
         (CENTRES, [1, 2], "lengths must be equal, received centres 3, shares 2"),
-        (CENTRES, [1, 0, 2], "shares must be > 0, received 0.0"),
+        (CENTRES, [1, 0, 2], r"shares must be > 0 and finite, received \[1. 0. 2.\]"),
+        (CENTRES, [1, np.inf, 2], r"shares must be > 0 and finite, received \[ 1. inf  2.\]"),
+        (CENTRES, [[1], [2], [3]], r"shares must have shape \(any\), received \(3, 1\)"),
     ],
 )
 def test_what_makes_no_layer_is_refused(centres, shares, told):
