@@ -23,6 +23,7 @@ BATCH = 32
 N_CLOUDS = 50
 N_FILES = 1000  # of which larger numbers are repetitions
 SIDE_PX, FEATURES_PX = 96, 160
+BRIGHTER = 25.5  # of 255, at the most
 Runs = Mapping[str, Callable[[], Any]]
 
 
@@ -154,7 +155,7 @@ def _feed(pictures: np.ndarray, labels: np.ndarray) -> Any:
     from common.inputs.augment import compose, flip, jitter_colour
     from common.inputs.stream import make_picture_batches
 
-    augment = compose(flip, partial(jitter_colour, brightness=0.1, contrast=0.1))
+    augment = compose(flip, partial(jitter_colour, brightness=BRIGHTER / 255, contrast=0.1))
     return make_picture_batches(pictures, labels, batch_size=BATCH, seed=0, augment=augment)
 
 
@@ -187,7 +188,7 @@ def _feed_by_tf_data(album: Album) -> Any:
         picture = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
         picture = tf.image.resize(picture, (SIDE_PX, SIDE_PX))
         picture = tf.image.random_flip_left_right(picture)
-        picture = tf.image.random_contrast(tf.image.random_brightness(picture, 25.5), 0.9, 1.1)
+        picture = tf.image.random_contrast(tf.image.random_brightness(picture, BRIGHTER), 0.9, 1.1)
         return tf.clip_by_value(picture, 0.0, 255.0), label
 
     paths = [str(album.root / name) for name in album.names]
@@ -226,9 +227,11 @@ def _feed_by_keras(album: Album) -> Any:
 def _differ_in_pictures(ours: Seen, theirs: Seen) -> str:
     if ours.n != theirs.n:
         return f"{theirs.n} pictures, ours are {ours.n}"
-    # All are altered by chance, and made smaller in different ways.
+    # All are made smaller in different ways, and each is brighter or darker by chance, evenly within
+    # BRIGHTER: five standard errors of the difference of two means.
+    most = 1 + 5 * BRIGHTER * np.sqrt(2 / 3 / ours.n)
     apart = abs(ours.mean - theirs.mean)
-    return "" if apart < 5 else f"pictures are brighter or darker by {apart:.1f} of 255"
+    return "" if apart < most else f"pictures are brighter or darker by {apart:.1f} of 255"
 
 
 def _make_fitting(n: int, net: str) -> Runs:

@@ -20,10 +20,10 @@ def test_all_ways_do_the_same_work(one):
 
 
 def test_differences_are_found():
-    ours = Seen(64, 120.0)
-    assert "32 pictures, ours are 64" in speed_pictures._differ_in_pictures(ours, Seen(32, 120.0))
-    assert "darker by 9.0" in speed_pictures._differ_in_pictures(ours, Seen(64, 111.0))
-    assert speed_pictures._differ_in_pictures(ours, Seen(64, 119.0)) == ""
+    ours = Seen(4096, 120.0)
+    assert "32 pictures, ours are 4096" in speed_pictures._differ_in_pictures(ours, Seen(32, 120.0))
+    assert "darker by 3.0" in speed_pictures._differ_in_pictures(ours, Seen(4096, 117.0))
+    assert speed_pictures._differ_in_pictures(ours, Seen(4096, 119.0)) == ""
     assert "5 steps, ours are 6" in speed_pictures._differ_in_steps(6, 5)
     features = np.ones((4, 3))
     assert "apart" in speed_pictures._differ_in_features(features, features * 1.01)
