@@ -227,8 +227,8 @@ def _feed_by_keras(album: Album) -> Any:
 def _differ_in_pictures(ours: Seen, theirs: Seen) -> str:
     if ours.n != theirs.n:
         return f"{theirs.n} pictures, ours are {ours.n}"
-    # All are made smaller in different ways, and each is brighter or darker by chance, evenly within
-    # BRIGHTER: five standard errors of the difference of two means.
+    # All are made smaller in different ways, and each is brighter or darker by chance, evenly
+    # within BRIGHTER: five standard errors of the difference of two means.
     most = 1 + 5 * BRIGHTER * np.sqrt(2 / 3 / ours.n)
     apart = abs(ours.mean - theirs.mean)
     return "" if apart < most else f"pictures are brighter or darker by {apart:.1f} of 255"
