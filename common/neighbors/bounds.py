@@ -33,10 +33,8 @@ class Bounds:
         """
         norms = np.linalg.norm(centers, axis=1)
         self._longest, self._n_dims, self._dtype = norms.max(), centers.shape[1], dtype
-        squares = norms**2 + norms[:, None] ** 2 - 2 * centers @ centers.T
-        np.fill_diagonal(squares, np.inf)
         error = self._bound_error(norms, np.float64)
-        self._gaps = np.sqrt(np.maximum(squares.min(axis=1) - error, 0))
+        self._gaps = np.sqrt(np.maximum(measure_gaps(centers) - error, 0))
 
     def find_doubtful(self, rows: slice, labels: np.ndarray) -> np.ndarray:
         """Find rows that may be nearer to another centre than to their own.
@@ -82,3 +80,12 @@ class Bounds:
     def _bound_error(self, norms: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
         reach = np.full_like(norms, self._longest)
         return bound_rounding(norms, reach, n_dims=self._n_dims, dtype=dtype)
+
+
+def measure_gaps(centers: np.ndarray) -> np.ndarray:
+    """Measure squared distances of centres (K, D) from their nearest others: (K,), inf alone."""
+    norms = np.square(centers).sum(axis=1)
+    squares = norms + norms[:, None] - 2 * centers @ centers.T
+    np.fill_diagonal(squares, np.inf)
+    gaps: np.ndarray = squares.min(axis=1)
+    return gaps

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from common.neighbors.bounds import Bounds
+from common.neighbors.bounds import Bounds, measure_gaps
 from common.neighbors.centred_rows import CentredRows
 from common.neighbors.selection import full_float32
 
@@ -193,13 +193,12 @@ def _to_tensor(rows: CentredRows, centers: np.ndarray) -> tf.Tensor:
 
 def _is_blurred(rows: CentredRows, centers: np.ndarray) -> bool:
     """Tell whether float32 would blur more than a hundredth of the way between two centres."""
-    norms = np.square(centers).sum(axis=1)
-    squares = norms + norms[:, None] - 2 * centers @ centers.T
-    np.fill_diagonal(squares, np.inf)
-    longest = max(rows.reach**2, norms.max())
+    longest = max(rows.reach**2, np.square(centers).sum(axis=1).max())
     limits = np.finfo(np.float32)
     # Squares of the smallest distances are no longer normal numbers.
-    return bool(max(limits.eps * longest, limits.tiny / limits.eps) > 0.01 * squares.min())
+    return bool(
+        max(limits.eps * longest, limits.tiny / limits.eps) > 0.01 * measure_gaps(centers).min()
+    )
 
 
 @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from common.nets.resnet import classify, convolve
+from common.nets.resnet import build_stages, convolve
 
 WIDTHS = (72, 160, 324, 648)
 """With one module a stage about as many parameters as `resnet.build_resnet` has by default."""
@@ -40,21 +40,12 @@ def build_inception(
     """
     if any(width % 4 or width <= 0 for width in widths):
         raise ValueError(f"widths must be multiples of 4, received {tuple(widths)}")
-    pixels = layers.Input((None, None, 3), name="pixels")
-    x = layers.Rescaling(1 / 128, offset=-127 / 128, name="rescaling")(pixels)
-    x = convolve(x, "stem", widths[0], kernel=3, stride=2)
-    for stage, width in enumerate(widths):
-        for block in range(n_blocks):
-            is_last = block == n_blocks - 1
-            stride = 2 if stage > 0 and block == 0 else 1
-            name = f"stage{stage}_block{block}"
-            out = f"stage{stage}_out" if is_last else f"{name}_out"
-            x = _add_module(x, name, width // 4, stride=stride, out=out)
-    return keras.Model(pixels, classify(x, n_classes), name="inception")
+    return build_stages("inception", _add_module, widths, n_blocks=n_blocks, n_classes=n_classes)
 
 
-def _add_module(x: Any, name: str, quarter: int, *, stride: int, out: str) -> Any:
+def _add_module(x: Any, name: str, width: int, *, stride: int, out: str) -> Any:
     """Look four ways, each of a quarter of the width; the last 3 x 3 of each takes the stride."""
+    quarter = width // 4
     one = convolve(x, f"{name}_one", quarter, kernel=1, stride=stride)
     three = convolve(x, f"{name}_three_in", quarter, kernel=1)
     three = convolve(three, f"{name}_three", quarter, kernel=3, stride=stride)

@@ -1,6 +1,6 @@
 """A small residual net, for small pictures and training from scratch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -31,6 +31,27 @@ def build_resnet(
     Source: He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2016: basic
         blocks, batch norm after each convolution.
     """
+    return build_stages("resnet", _add_block, widths, n_blocks=n_blocks, n_classes=n_classes)
+
+
+def build_stages(
+    name: str,
+    add_block: Callable[..., Any],
+    widths: Sequence[int],
+    *,
+    n_blocks: int,
+    n_classes: int | None,
+) -> keras.Model:
+    """Build a stem, stages of blocks, and the end, as `build_resnet` has them.
+
+    Args:
+        name: of the net.
+        add_block: (x, name, width, stride=, out=) -> maps of that width; `out` names its last
+            layer.
+        widths: of each stage.
+        n_blocks: in each stage.
+        n_classes: as `build_resnet` takes it.
+    """
     pixels = layers.Input((None, None, 3), name="pixels")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="rescaling")(pixels)
     x = convolve(x, "stem", widths[0], kernel=3, stride=2)
@@ -38,10 +59,10 @@ def build_resnet(
         for block in range(n_blocks):
             is_last = block == n_blocks - 1
             stride = 2 if stage > 0 and block == 0 else 1
-            name = f"stage{stage}_block{block}"
-            out = f"stage{stage}_out" if is_last else f"{name}_out"
-            x = _add_block(x, name, width, stride=stride, out=out)
-    return keras.Model(pixels, classify(x, n_classes), name="resnet")
+            here = f"stage{stage}_block{block}"
+            out = f"stage{stage}_out" if is_last else f"{here}_out"
+            x = add_block(x, here, width, stride=stride, out=out)
+    return keras.Model(pixels, classify(x, n_classes), name=name)
 
 
 def convolve(

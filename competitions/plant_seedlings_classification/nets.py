@@ -88,8 +88,9 @@ def train_net(
         labels = np.concatenate([labels, labelled.target])
     set_all(seed)
     batches = make_picture_batches(
-        see(plants.pictures[rows], name),
+        see(plants.pictures, name),
         labels,
+        rows=rows,
         batch_size=BATCH,
         seed=seed,
         augment=make_augment(settings),

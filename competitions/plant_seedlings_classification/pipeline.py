@@ -1,8 +1,6 @@
 """From raw pictures to a submission."""
 
 import dataclasses
-import logging
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from common.metrics.classification import log_loss
 from common.seeds import derive
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
+from common.training.features import make_features_once
 from common.training.fitted import Fitted
 from common.training.pseudo_labels import PseudoLabels, label_soft, pick_labels
 from common.validation.folds import Fold, group_folds
@@ -37,8 +36,6 @@ AFTER = ("models", "views")  # settings that no fit is given
 TEACHER = "finetune"
 LOOK_EPOCHS = 4  # of the net that is trained for the pictures: enough to see where it looks
 FIELDS = [field.name for field in dataclasses.fields(Config)]
-
-log = logging.getLogger(__name__)
 
 
 def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
@@ -161,15 +158,7 @@ def fit_taught(
 def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.ndarray, Cost]:
     """Load the trained net's features of all views, (n, V, D), made at the first call."""
     kept = store.of("features", config, without={*FIELDS} - {"backbone", "side_px", "threads"})
-    task = {"rows": np.arange(len(plants.names))}
-    found = kept.load(task)
-    if found is None:
-        log.info("features of %d pictures", len(plants.names))
-        start = time.perf_counter()
-        features = make_features(plants, config)
-        found = {"features": features, "seconds": np.array(time.perf_counter() - start)}
-        kept.write(task, found)
-    return found["features"], Cost(float(found["seconds"]), peak_mib=0.0, n_parameters=0)
+    return make_features_once(partial(make_features, plants, config), keep=kept)
 
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:

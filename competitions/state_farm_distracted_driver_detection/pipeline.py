@@ -1,7 +1,6 @@
 """From raw frames to a submission."""
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -19,6 +18,7 @@ from common.data.paths import load_home
 from common.seeds import derive
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
+from common.training.features import make_features_once
 from common.training.pseudo_labels import label_soft
 from common.validation.folds import Fold, group_folds
 from competitions.state_farm_distracted_driver_detection.competition import (
@@ -171,15 +171,9 @@ def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: Fol
         return known
     # The same for all folds: computed once.
     others = {field.name for field in fields(config)} - {"net", "height_px", "width_px", "threads"}
-    keep, task = store.of("frozen features", config, without=others), {"rows": "all"}
-    kept = keep.load(task)
-    if kept is None:
-        start = time.perf_counter()
-        features = embed_frozen(known, config)
-        kept = {"features": features, "seconds": np.array(time.perf_counter() - start)}
-        keep.write(task, kept)
-    cost = Cost(float(kept["seconds"]), peak_mib=0.0, n_parameters=0)
-    return replace(known, frozen=kept["features"], frozen_cost=cost)
+    keep = store.of("frozen features", config, without=others)
+    features, cost = make_features_once(partial(embed_frozen, known, config), keep=keep)
+    return replace(known, frozen=features, frozen_cost=cost)
 
 
 def make_folds(frames: Frames, config: Config, seed: int) -> list[Fold]:
