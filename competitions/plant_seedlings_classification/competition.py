@@ -66,6 +66,7 @@ TECHNIQUES = (
     "test-time augmentation",
     "random erasing",
     "MixUp",
+    "CutMix",
     "pseudo-labels",
     "nearest neighbours",
     "residual and Inception nets",
@@ -78,6 +79,7 @@ class Config:
     models: tuple[str, ...] = ("features_logistic",)  # fitted one by one; several are blended
     n_folds: int = 4  # pictures that are nearly the same stay together
     views: int = 1  # of each picture, averaged in the prediction: itself, two flips, three turns
+    mean: str = "arithmetic"  # of the views: arithmetic, or geometric
     side_px: int = 128  # of the pictures that nets see
     backbone: str = "lite0"  # the trained net; tiny: two blocks of chance, for tests
     n_neighbors: int = 5  # pictures that vote
@@ -94,9 +96,12 @@ VARIANTS = {
     "features_knn": replace(BASE, models=("features_knn",)),
     "finetune": FINETUNE,
     "finetune_tta": replace(FINETUNE, views=6),
+    "finetune_tta_geometric": replace(FINETUNE, views=6, mean="geometric"),
     "finetune_occlusion": replace(BASE, models=("finetune_occlusion",)),
     "finetune_mixup": replace(BASE, models=("finetune_mixup",)),
+    "finetune_cutmix": replace(BASE, models=("finetune_cutmix",)),
     "pseudo_labels": replace(BASE, models=("pseudo_labels",)),
+    "pseudo_labels_hard": replace(BASE, models=("pseudo_labels_hard",)),
     "resnet_small": replace(BASE, models=("resnet_small",)),
     "inception_small": replace(BASE, models=("inception_small",)),
     "blend": replace(
@@ -109,9 +114,12 @@ PARENT = {
     "features_knn": "features_logistic",
     "finetune": "features_logistic",
     "finetune_tta": "finetune",
+    "finetune_tta_geometric": "finetune_tta",
     "finetune_occlusion": "finetune",
     "finetune_mixup": "finetune",
+    "finetune_cutmix": "finetune",
     "pseudo_labels": "finetune",
+    "pseudo_labels_hard": "pseudo_labels",
     "resnet_small": "finetune",
     "inception_small": "resnet_small",
     "blend": "finetune_tta",

@@ -12,7 +12,7 @@ import tensorflow as tf
 from common.data.imagenet import load_lite0_weights
 from common.data.paths import load_home
 from common.inputs.augment import Augment, compose, flip, jitter_colour, random_erase, warp
-from common.inputs.mixing import mixup
+from common.inputs.mixing import Mix, cutmix, mixup
 from common.inputs.stream import make_picture_batches
 from common.nets.inception import build_inception
 from common.nets.resnet import build_resnet
@@ -37,14 +37,16 @@ class Settings(NamedTuple):
 
     net: str  # transfer, resnet or inception
     erase: float = 0.0  # chance that a rectangle of a picture is hidden
-    mixup: float = 0.0  # alpha of the shares by which two pictures are mixed; 0: none are
+    mix: Mix | None = None  # how pictures are mixed with others
 
 
 SETTINGS = {
     "finetune": Settings("transfer"),
     "finetune_occlusion": Settings("transfer", erase=0.5),
-    "finetune_mixup": Settings("transfer", mixup=0.2),
+    "finetune_mixup": Settings("transfer", mix=partial(mixup, alpha=0.2)),
+    "finetune_cutmix": Settings("transfer", mix=partial(cutmix, alpha=1.0)),
     "pseudo_labels": Settings("transfer"),
+    "pseudo_labels_hard": Settings("transfer"),
     "resnet_small": Settings("resnet"),
     "inception_small": Settings("inception"),
 }
@@ -94,7 +96,7 @@ def train_net(
         batch_size=BATCH,
         seed=seed,
         augment=make_augment(settings),
-        mix=partial(mixup, alpha=settings.mixup) if settings.mixup else None,
+        mix=settings.mix,
     )
     if settings.net == "transfer":
         return _tune_trained(batches, config)

@@ -143,13 +143,13 @@ def test_each_net_has_its_own_augmentation(plants, monkeypatch):
         seen["mixed"] = bool((labels.numpy().max(axis=1) < 1).any())
 
     monkeypatch.setattr(nets, "_tune_trained", stop)
-    for name in ("finetune", "finetune_occlusion", "finetune_mixup"):
+    for name in ("finetune", "finetune_occlusion", "finetune_mixup", "finetune_cutmix"):
         augment = nets.make_augment(SETTINGS[name])
         pictures = np.full((64, 16, 16, 3), 100, np.float32)
         altered = augment(pictures, np.array([1, 2], np.int32)).numpy()
         is_flat = altered.std(axis=(1, 2)).max(axis=1) < 1e-3
         nets.train_net(plants, CONFIG, np.arange(N), 0, name=name)
-        assert seen["mixed"] == (name == "finetune_mixup")
+        assert seen["mixed"] == (name in ("finetune_mixup", "finetune_cutmix"))
         assert is_flat.all() == (name != "finetune_occlusion")
 
 

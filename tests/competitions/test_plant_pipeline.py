@@ -55,6 +55,49 @@ def test_views_are_averaged_before_the_species_is_chosen(raw, tmp_path, monkeypa
         assert set(outcome.submission["species"]) == {SPECIES[said]}
 
 
+def test_a_view_that_rules_a_species_out_weighs_more_in_the_geometric_mean(
+    raw, tmp_path, monkeypatch
+):
+    class Sure:
+        n_parameters = 1
+
+        def predict(self, rows):
+            shares = np.zeros((len(rows), 6, len(SPECIES)))
+            shares[:, :5, 1], shares[:, :5, 0] = 0.7, 0.3
+            shares[:, 5, 1], shares[:, 5, 0] = 0.001, 0.999
+            return shares
+
+    monkeypatch.setitem(NET_FITS, "finetune", lambda *_: Sure())
+    for mean, said in (("arithmetic", 1), ("geometric", 0)):
+        outcome = run(make_config(models=("finetune",), views=6, mean=mean), raw, tmp_path, 0)
+        assert set(outcome.submission["species"]) == {SPECIES[said]}
+
+
+def test_hard_labels_leave_out_what_the_teacher_doubts(raw, tmp_path, monkeypatch):
+    class Teacher:
+        n_parameters = 1
+
+        def predict(self, rows):
+            shares = np.full((len(rows), 6, len(SPECIES)), 0.05 / 11)
+            shares[..., 2] = 0.95
+            shares[1::2] = 1 / len(SPECIES)  # Every other row is in doubt.
+            return shares
+
+    seen = []
+
+    def learn(plants, config, fit_rows, seed, *, labelled):
+        seen.append(labelled)
+        return Teacher()
+
+    monkeypatch.setitem(NET_FITS, "finetune", lambda *_: Teacher())
+    monkeypatch.setitem(NET_FITS, "pseudo_labels_hard", learn)
+    run(make_config(models=("pseudo_labels_hard",)), raw, tmp_path, 0)
+    plants = pipeline.load_plants(raw, tmp_path, side_px=16)
+    for labelled in seen:
+        assert 0 < len(labelled.rows) < plants.is_test.sum()
+        assert (labelled.target == np.eye(len(SPECIES))[2]).all()
+
+
 def test_labels_of_the_test_come_from_the_fit_without_the_fold(raw, tmp_path, monkeypatch):
     """Each fold's teacher says another species; its pupil must be told the same one."""
     told = {}
@@ -100,6 +143,7 @@ def test_near_duplicates_stay_in_one_fold(raw, tmp_path):
     [
         ({"models": ("forest",)}, r"models must be some of features_logistic, .*received forest"),
         ({"models": ()}, "models must be some of .*received none"),
+        ({"mean": "median"}, "mean must be one of arithmetic, geometric, received median"),
         ({"views": 7}, r"views must be in \[1, 6\], received 7"),
     ],
 )
