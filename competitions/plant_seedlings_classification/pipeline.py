@@ -1,7 +1,7 @@
 """From raw pictures to a submission."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,10 +38,16 @@ from competitions.plant_seedlings_classification.fits import (
 from competitions.plant_seedlings_classification.plants import Plants, load_plants
 
 AFTER = ("models", "views", "mean")  # settings that no fit is given
-MEANS = {"arithmetic": mean_views, "geometric": geometric_mean_views}
+MEANS: dict[str, Callable[..., np.ndarray]] = {
+    "arithmetic": mean_views,
+    "geometric": geometric_mean_views,
+}
 TEACHER = "finetune"
 # A net that is taught with smoothed labels says 0.91 where it is sure.
-TAUGHT = {"pseudo_labels": label_soft, "pseudo_labels_hard": partial(label_hard, threshold=0.7)}
+TAUGHT: dict[str, Callable[..., PseudoLabels]] = {
+    "pseudo_labels": label_soft,
+    "pseudo_labels_hard": partial(label_hard, threshold=0.7),
+}
 LOOK_EPOCHS = 4  # of the net that is trained for the pictures: enough to see where it looks
 FIELDS = [field.name for field in dataclasses.fields(Config)]
 

@@ -1,6 +1,6 @@
 """The nets: one that was trained on ImageNet, and one from scratch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.inference.adapt_norms import adapt_norms
-from common.inference.tta import identity, predict_views, shift
+from common.inference.tta import View, identity, predict_views, shift
 from common.inputs.augment import compose, jitter_colour, random_erase, warp
 from common.inputs.stream import make_picture_batches
 from common.nets.resnet import build_resnet
@@ -65,6 +65,8 @@ def fit_net(
 ) -> Fitted:
     """Fit a net to frames; it answers for every view, and tells where a frame lies among others.
 
+    Before that, it answers with the batch norms of the fit, by which it is seen what others bring.
+
     Args:
         known: of all frames.
         config: sizes and steps.
@@ -74,21 +76,24 @@ def fit_net(
         extra: rows with labels that another net gave.
 
     Returns:
-        The fitted net, whose `predict` gives (rows, V C + N_DIMS): probabilities of each of VIEWS
-        and coordinates.
+        The fitted net, whose `predict` gives (rows, C + V C + N_DIMS): probabilities by the norms
+        of the fit, and of each of VIEWS and coordinates by those of the pool.
     """
     net = train(known, config, fit_rows, seed, name=name, extra=extra)
     answer = make_answer(net)
+    as_fitted = net.get_weights()
     is_test = known.frames.is_test
 
     def predict(asked: np.ndarray) -> np.ndarray:
-        found = np.empty((len(asked), len(VIEWS) * len(CLASSES) + N_DIMS))
+        net.set_weights(as_fitted)
+        by_fit = look(answer, known, asked, VIEWS[:1])[:, : len(CLASSES)]
+        by_pool = np.empty((len(asked), len(VIEWS) * len(CLASSES) + N_DIMS))
         # Held and test frames are of different drivers: two pools, as for neighbours.
         for here in (is_test[asked], ~is_test[asked]):
-            if config.norms == "pool" and here.any():
+            if here.any():
                 adapt(net, known, asked[here])
-            found[here] = look(answer, known, asked[here])
-        return found
+                by_pool[here] = look(answer, known, asked[here])
+        return np.hstack([by_fit, by_pool])
 
     return Fitted(predict, net.count_params())
 
@@ -100,12 +105,17 @@ def adapt(net: Any, known: Known, pool: np.ndarray) -> None:
     adapt_norms(net, known.pixels[rows], batch_size=ADAPT_BATCH, n_batches=n_batches, seed=0)
 
 
-def look(answer: Callable[[np.ndarray], np.ndarray], known: Known, asked: np.ndarray) -> np.ndarray:
-    """Let a net answer for all views of frames, a block at a time: (n, V C + N_DIMS)."""
-    found = np.empty((len(asked), len(VIEWS) * len(CLASSES) + N_DIMS))
+def look(
+    answer: Callable[[np.ndarray], np.ndarray],
+    known: Known,
+    asked: np.ndarray,
+    views: Sequence[View] = VIEWS,
+) -> np.ndarray:
+    """Let a net answer for views of frames, a block at a time: (n, V C + N_DIMS)."""
+    found = np.empty((len(asked), len(views) * len(CLASSES) + N_DIMS))
     for start in range(0, len(asked), _BLOCK):
         rows = asked[start : start + _BLOCK]
-        seen = predict_views(answer, known.pixels[rows], VIEWS, batch_size=64)
+        seen = predict_views(answer, known.pixels[rows], views, batch_size=64)
         probabilities = seen[:, :, : len(CLASSES)].reshape(len(rows), -1)
         found[start : start + _BLOCK] = np.hstack([probabilities, seen[:, 0, len(CLASSES) :]])
     return found

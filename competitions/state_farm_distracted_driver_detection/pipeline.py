@@ -52,6 +52,7 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
 )
 
 AFTER = ("views", "neighbours", "pseudo")
+NOT_OF_A_FIT = ("models", "after", "norms", "n_neighbors")
 PSEUDO = (2.0, 2)  # reach and passes of the answers that become pseudo-labels
 LARGE = 4 / 3  # sides of what `cnn_large` sees, as a multiple
 PHONE = (1, 2, 3, 4)  # classes of drivers who text or talk
@@ -78,6 +79,8 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     check_choices("norms", config.norms, ("pool", "fit"), error=InputError)
     if config.after:
         check_choices("after", config.after, AFTER, error=InputError)
+    if config.norms == "fit" and "views" in config.after:
+        raise InputError("norms must be pool where views are averaged, received fit")
 
     # 1. Read. Pictures are decoded once, in the sizes that are looked at.
     frames = load_frames(raw)
@@ -100,7 +103,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
             frames.is_test,
             test_from="each",
             seed=derive(seed, name),
-            keep=store.of(name, config, without=("models", "after", "n_neighbors")),
+            keep=store.of(name, config, without=NOT_OF_A_FIT),
             name=name,
         )
         if "pseudo" in config.after and name in NETS:

@@ -45,7 +45,7 @@ def smooth_pool(
     """Make of one fit's prediction for a pool of frames what there is to choose from.
 
     Args:
-        prediction: (n, C), or (n, V C + N_DIMS) as nets give it.
+        prediction: (n, C), or (n, C + V C + N_DIMS) as nets give it.
         thumbnails: (n, D) of the same frames.
         config: what follows a fit.
         candidates: R pairs of reach and passes.
@@ -56,8 +56,11 @@ def smooth_pool(
     probabilities, features = prediction, prediction[:, :0]
     if prediction.shape[1] > len(CLASSES):
         features = prediction[:, -N_DIMS:]
-        views = prediction[:, :-N_DIMS].reshape(len(prediction), -1, len(CLASSES))
+        answers = prediction[:, :-N_DIMS].reshape(len(prediction), -1, len(CLASSES))
+        by_fit, views = answers[:, 0], answers[:, 1:]
         probabilities = mean_views(views) if "views" in config.after else views[:, 0]
+        if config.norms == "fit":
+            probabilities = by_fit
     if "neighbours" not in config.after:
         return probabilities[None]
     spaces = [space for space in (features, thumbnails) if space.shape[1]]

@@ -65,13 +65,17 @@ def find_neighbours(spaces: Sequence[np.ndarray], *, n_neighbors: int) -> Neighb
     are then added up.
 
     Args:
-        spaces: each (n, D) of the same pool, n >= 2.
+        spaces: each (n, D) of the same pool, n >= 1.
         n_neighbors: K at most, itself counted.
     """
-    n_neighbors = min(n_neighbors, len(spaces[0]))
-    joined = np.hstack([space / _measure(space) for space in spaces])
-    distances, indices = NearestNeighbors(n_neighbors).fit(joined).kneighbors(joined)
-    return Neighbours(distances / max(float(np.median(distances[:, 1])), 1e-9), indices)
+    own = np.arange(len(spaces[0]))[:, None]
+    n_others = min(n_neighbors, len(own)) - 1
+    if not n_others:
+        return Neighbours(np.zeros(own.shape), own)
+    joined = np.hstack([np.float32(space / _measure(space)) for space in spaces])
+    distances, indices = NearestNeighbors(n_others).fit(joined).kneighbors()
+    distances = distances / max(float(np.median(distances[:, 0])), 1e-9)
+    return Neighbours(np.hstack([np.zeros(own.shape), distances]), np.hstack([own, indices]))
 
 
 def smooth(

@@ -33,7 +33,9 @@ def test_neighbours_by_hand():
     near = find_neighbours([line, 2 * line], n_neighbors=3)
 
     np.testing.assert_array_equal(near.indices[:, 0], np.arange(4))
-    np.testing.assert_allclose(near.distances, [[0, 1, 3], [0, 1, 2], [0, 1, 2], [0, 1, 3]])
+    np.testing.assert_allclose(
+        near.distances, [[0, 1, 3], [0, 1, 2], [0, 1, 2], [0, 1, 3]], rtol=1e-6
+    )
 
 
 def test_scale_of_a_space_does_not_matter():
@@ -52,6 +54,14 @@ def test_a_pool_smaller_than_k_is_taken_whole_and_copies_are_no_trouble():
 
     assert near.indices.shape == (3, 3)
     np.testing.assert_array_equal(near.distances, 0)
+    np.testing.assert_array_equal(near.indices[:, 0], np.arange(3))
+
+
+def test_a_frame_alone_has_itself():
+    near = find_neighbours([np.ones((1, 2))], n_neighbors=5)
+
+    answers = np.array([[0.3, 0.7]])
+    np.testing.assert_array_equal(smooth(answers, near, reach=1.0), answers)
 
 
 def test_smoothing_is_the_weighted_mean():
