@@ -212,21 +212,54 @@ def make_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def draw(table: Mapping[str, Any], path: Path) -> None:
-    """Draw seconds over sizes: a panel for each family, a line for each library."""
+    """Draw seconds, a panel for each family: over sizes as lines, or as bars where one size is all
+    there is. A library has one colour in all panels.
+    """
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     families = list(dict.fromkeys(row["family"] for row in table["rows"]))
+    libraries = list(dict.fromkeys(row["library"] for row in table["rows"]))
+    colours = {library: f"C{k}" for k, library in enumerate(libraries)}
     figure = Figure(figsize=(5 * len(families), 4.5), layout="constrained")
     panels = figure.subplots(1, len(families), squeeze=False)[0]
     for axes, family in zip(panels, families, strict=True):
         rows = [row for row in table["rows"] if row["family"] == family]
-        for library in dict.fromkeys(row["library"] for row in rows):
-            line = sorted(
-                (row["size"], row["seconds"]) for row in rows if row["library"] == library
-            )
-            axes.loglog(*zip(*line, strict=True), "o-", label=library)
-        axes.set(title=family, xlabel="rows", ylabel="seconds")
+        if len({row["size"] for row in rows}) > 1:
+            _draw_lines(axes, rows, colours)
+        else:
+            _draw_bars(axes, rows, colours)
+        axes.set_title(family)
         axes.grid(alpha=0.3)
-        axes.legend()
+    handles = [Patch(color=colours[library], label=library) for library in libraries]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(libraries))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
+
+
+def _draw_lines(axes: Any, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> None:
+    for library in dict.fromkeys(row["library"] for row in rows):
+        line = sorted((row["size"], row["seconds"]) for row in rows if row["library"] == library)
+        axes.loglog(*zip(*line, strict=True), "o-", color=colours[library])
+    axes.set(xlabel=rows[0]["unit"] or "rows", ylabel="seconds")
+
+
+def _draw_bars(axes: Any, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> None:
+    """One bar for each run, over it a line from its fastest round to its slowest."""
+    works = list(dict.fromkeys(row["work"] for row in rows))
+    places = [k + works.index(row["work"]) for k, row in enumerate(rows)]
+    seconds = np.array([row["seconds"] for row in rows])
+    ends = np.array([(min(row["all_seconds"]), max(row["all_seconds"])) for row in rows])
+    axes.barh(
+        places,
+        seconds,
+        xerr=np.abs(ends - seconds[:, None]).T,
+        color=[colours[row["library"]] for row in rows],
+    )
+    first = [min(p for p, row in zip(places, rows, strict=True) if row["work"] == w) for w in works]
+    axes.set_yticks([])
+    for place, work in zip(first, works, strict=True):
+        told = work.removeprefix(f"{rows[0]['family']}, ")
+        axes.text(0, place - 0.5, told, va="bottom", fontsize=8)
+    axes.set_ylim(max(places) + 0.6, -1.1)
+    axes.set_xlabel("seconds")

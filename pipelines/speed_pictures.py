@@ -68,7 +68,7 @@ def make_races(*, share: float = 1.0) -> list[Race]:
 
     net = "lite0" if share >= 0.1 else "tiny"
     about = {"lite0": "EfficientNet-Lite0", "tiny": "two blocks"}[net]
-    n_read, n_fit, n_features = pictures(4096), pictures(320), pictures(512)
+    n_read, n_fit, n_features = pictures(4096), pictures(1280), pictures(512)
     races = [
         Race(
             "decode, resize, alter",

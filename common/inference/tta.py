@@ -98,11 +98,19 @@ def shift(down_px: int, right_px: int) -> View:
     """Move the picture; the rows and columns at its edge are repeated where it leaves a gap.
 
     Args:
-        down_px: upwards where negative; less than H in size.
-        right_px: to the left where negative; less than W in size.
+        down_px: upwards where negative; less than H in size, or a view raises ValueError.
+        right_px: to the left where negative; less than W in size, likewise.
     """
 
+    def check(size: Size) -> None:
+        if not (abs(down_px) < size[0] and abs(right_px) < size[1]):
+            raise ValueError(
+                f"a shift must be less than a picture's {size[0]} x {size[1]} pixels, received "
+                f"{down_px:+d}, {right_px:+d}"
+            )
+
     def apply(pictures: np.ndarray) -> np.ndarray:
+        check((pictures.shape[1], pictures.shape[2]))
         rows, columns = (
             np.clip(np.arange(n) - by, 0, n - 1)
             for n, by in zip(pictures.shape[1:3], (down_px, right_px), strict=True)
@@ -110,6 +118,7 @@ def shift(down_px: int, right_px: int) -> View:
         return pictures[:, rows][:, :, columns]
 
     def invert_masks(masks: np.ndarray, size: Size) -> np.ndarray:
+        check(size)
         found = np.full(masks.shape, np.nan, np.float32)
         here, there = (
             tuple(

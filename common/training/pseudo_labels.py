@@ -4,12 +4,13 @@ Those that are used in a fold come from a model that was fitted without the fold
 of its held rows are in neither of the two fits and the out-of-fold score stays honest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from common.checks import check_positive, check_same_length, check_shape
+from common.training.fitted import Fitted
 from common.validation.folds import Fold
 
 
@@ -78,30 +79,38 @@ def label_soft(
     return PseudoLabels(rows, (sharp / sharp.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
-def pick_labels(
-    by_fold: Sequence[PseudoLabels], folds: Sequence[Fold], fit_rows: np.ndarray
-) -> PseudoLabels:
-    """Pick the pseudo-labels for a fit: those of the model that was fitted on the same rows.
+def teach(
+    fit: Callable[..., Fitted], by_fold: Sequence[PseudoLabels], folds: Sequence[Fold]
+) -> Callable[[np.ndarray, int], Fitted]:
+    """Make of a fit that takes pseudo-labels one for `cross_fit`, which gets those of its fold.
 
     Args:
+        fit: (fit_rows (n,) int, seed, *, labelled PseudoLabels) -> Fitted.
         by_fold: of each fold, given by the model that was fitted on `fold.fit_rows`.
         folds: in the same order.
-        fit_rows: (n,) int, those of one of the folds.
+
+    Returns:
+        (fit_rows, seed) -> Fitted; it raises ValueError where no fold has these rows, or a row with
+        a label of its own has a pseudo-label too.
 
     Raises:
-        ValueError: lengths differ, no fold has these rows, or a row with a label of its own has a
-            pseudo-label too.
+        ValueError: lengths differ.
     """
     check_same_length(by_fold=by_fold, folds=folds)
-    for labels, fold in zip(by_fold, folds, strict=True):
-        if np.array_equal(fold.fit_rows, fit_rows):
-            shared = np.intersect1d(labels.rows, fit_rows)
-            if len(shared):
-                raise ValueError(
-                    f"pseudo-labels must be of rows without a label, received {shared[0]} with one"
-                )
-            return labels
-    raise ValueError(f"fit_rows must be those of a fold, received {len(fit_rows)} others")
+
+    def fit_taught(fit_rows: np.ndarray, seed: int) -> Fitted:
+        pairs = zip(by_fold, folds, strict=True)
+        own = [labels for labels, fold in pairs if np.array_equal(fold.fit_rows, fit_rows)]
+        if not own:
+            raise ValueError(f"fit_rows must be those of a fold, received {len(fit_rows)} others")
+        labelled = own[0]
+        if len(shared := np.intersect1d(labelled.rows, fit_rows)):
+            raise ValueError(
+                f"pseudo-labels must be of rows without a label, received {shared[0]} with one"
+            )
+        return fit(fit_rows, seed, labelled=labelled)
+
+    return fit_taught
 
 
 def _check(probabilities: np.ndarray, rows: np.ndarray) -> None:

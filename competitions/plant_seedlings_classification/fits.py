@@ -4,19 +4,18 @@ Each predicts every view of a picture: (n, V, C) probabilities, which the pipeli
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import keras
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from common.inference.tta import flip, identity, predict_views, turn
 from common.neighbors.knn import NearestNeighbors, vote
 from common.seeds import set_all
 from common.training.fine_tuning import make_predict
 from common.training.fitted import Fitted
+from common.training.linear_probe import fit_linear_probe
 from common.training.pseudo_labels import PseudoLabels
 from competitions.plant_seedlings_classification.competition import SPECIES, Config
 from competitions.plant_seedlings_classification.nets import (
@@ -36,7 +35,7 @@ VIEWS = (
 """Seedlings are seen from above: no side is up."""
 
 N_CLASSES = len(SPECIES)
-LOGISTIC_C = 0.01  # the smaller, the more the weights of trained features are held back
+INVERSE_PENALTY = 0.01  # of the logistic regression, on features of unit variance
 
 
 def make_features(plants: Plants, config: Config) -> np.ndarray:
@@ -66,18 +65,18 @@ def fit_features_logistic(
         fit_rows: (m,) int, rows to learn from.
         seed: not used: the answer is the one least loss.
     """
-    x = features[fit_rows].astype(np.float32)
-    y = np.repeat(plants.label[fit_rows], x.shape[1])
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=LOGISTIC_C, max_iter=300))
-    model.fit(x.reshape(-1, x.shape[-1]), y)
+    n_views, n_dims = features.shape[1:]
+    probe = fit_linear_probe(
+        features[fit_rows].reshape(-1, n_dims),
+        np.repeat(plants.label[fit_rows], n_views),
+        n_classes=N_CLASSES,
+        inverse_penalty=INVERSE_PENALTY,
+    )
 
     def predict(rows: np.ndarray) -> np.ndarray:
-        shares = np.zeros((len(rows) * x.shape[1], N_CLASSES))
-        asked = features[rows].astype(np.float32).reshape(-1, x.shape[-1])
-        shares[:, model.classes_] = model.predict_proba(asked)
-        return shares.reshape(len(rows), x.shape[1], N_CLASSES)
+        return probe.predict(features[rows].reshape(-1, n_dims)).reshape(-1, n_views, N_CLASSES)
 
-    return Fitted(predict, x.shape[-1] * N_CLASSES + N_CLASSES)
+    return replace(probe, predict=predict)
 
 
 def fit_features_knn(

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from common.contract import OutOfFold
 from common.inference.grad_cam import grad_cam
@@ -26,18 +27,18 @@ def draw_confusions(oof: OutOfFold, path: Path) -> None:
         oof: held-out rows, targets and predictions numbers of SPECIES.
         path: of the PNG.
     """
-    n_species = len(SPECIES)
-    counts = np.bincount(oof.target * n_species + oof.prediction, minlength=n_species**2)
-    counts = counts.reshape(n_species, n_species)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(9, 8), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Greens", vmin=0, vmax=1)
-    for true, said in zip(*np.nonzero(counts), strict=True):
-        colour = "w" if shares[true, said] > 0.5 else "k"
-        axes.text(said, true, counts[true, said], ha="center", va="center", color=colour)
-    axes.set_xticks(range(n_species), SPECIES, rotation=45, ha="right")
-    axes.set_yticks(range(n_species), SPECIES)
+    ConfusionMatrixDisplay.from_predictions(
+        oof.target,
+        oof.prediction,
+        labels=range(len(SPECIES)),
+        display_labels=SPECIES,
+        xticks_rotation="vertical",
+        cmap="Greens",
+        colorbar=False,
+        ax=axes,
+    )
     axes.set(xlabel="said", ylabel="true", title="pictures, out of fold")
     figure.savefig(path)
 

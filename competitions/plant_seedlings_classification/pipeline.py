@@ -20,12 +20,11 @@ from common.seeds import derive
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
 from common.training.features import make_features_once
-from common.training.fitted import Fitted
 from common.training.pseudo_labels import (
     PseudoLabels,
     label_hard,
     label_soft,
-    pick_labels,
+    teach,
 )
 from common.validation.folds import Fold, group_folds
 from competitions.plant_seedlings_classification.competition import METRIC, SPECIES, Config
@@ -154,23 +153,8 @@ def fit_model(
     teacher = fit_model(TEACHER, plants, config, folds, store, seed)
     test_rows = np.flatnonzero(plants.is_test)
     by_fold = [TAUGHT[name](mean_views(test), test_rows) for test in teacher.test]
-    part = cross(partial(fit_taught, plants, config, by_fold, folds, name=name))
+    part = cross(teach(partial(NET_FITS[name], plants, config), by_fold, folds))
     return dataclasses.replace(part, cost=add_costs([part.cost, teacher.cost]))
-
-
-def fit_taught(
-    plants: Plants,
-    config: Config,
-    by_fold: Sequence[PseudoLabels],
-    folds: Sequence[Fold],
-    fit_rows: np.ndarray,
-    seed: int,
-    *,
-    name: str,
-) -> Fitted:
-    """Fit a net on its rows, and on the test as the teacher of the same fold labels it."""
-    labelled = pick_labels(by_fold, folds, fit_rows)
-    return NET_FITS[name](plants, config, fit_rows, seed, labelled=labelled)
 
 
 def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.ndarray, Cost]:

@@ -5,14 +5,15 @@ Fitted, whose `predict` takes row numbers and returns probabilities, (rows, C); 
 several views, and tell where frames lie: see `nets.fit_net`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from common.training.fitted import Fitted
-from common.training.pseudo_labels import PseudoLabels, pick_labels
-from common.validation.folds import Fold
+from common.training.linear_probe import fit_linear_probe
+from common.training.pseudo_labels import PseudoLabels
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
 from competitions.state_farm_distracted_driver_detection.known import Known
 
@@ -23,20 +24,13 @@ INVERSE_PENALTY = 1e-3  # of the logistic regression, on features of unit varian
 
 def fit_features_logistic(known: Known, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
     """Learn what the features of a net mean that was trained on other pictures."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=300))
-    model.fit(known.frozen[fit_rows], known.frames.label[fit_rows])
-    classes = model[-1].classes_
-
-    def predict(asked: np.ndarray) -> np.ndarray:
-        found = np.zeros((len(asked), len(CLASSES)))
-        found[:, classes] = model.predict_proba(known.frozen[asked])
-        return found
-
-    return Fitted(predict, model[-1].coef_.size + model[-1].intercept_.size)
+    probe = fit_linear_probe(
+        known.frozen[fit_rows],
+        known.frames.label[fit_rows],
+        n_classes=len(CLASSES),
+        inverse_penalty=INVERSE_PENALTY,
+    )
+    return replace(probe, predict=lambda asked: probe.predict(known.frozen[asked]))
 
 
 def fit_knn_only(known: Known, config: Config, fit_rows: np.ndarray, seed: int) -> Fitted:
@@ -54,28 +48,19 @@ def fit_knn_only(known: Known, config: Config, fit_rows: np.ndarray, seed: int) 
     return Fitted(predict, known.frozen[fit_rows].size)
 
 
-def fit_net(known: Known, config: Config, fit_rows: np.ndarray, seed: int, *, name: str) -> Fitted:
-    """Fit one of the nets."""
-    from competitions.state_farm_distracted_driver_detection import nets
-
-    return nets.fit_net(known, config, fit_rows, seed, name=name)
-
-
-def fit_again(
+def fit_net(
     known: Known,
     config: Config,
-    by_fold: Sequence[PseudoLabels],
-    folds: Sequence[Fold],
     fit_rows: np.ndarray,
     seed: int,
     *,
     name: str,
+    labelled: PseudoLabels | None = None,
 ) -> Fitted:
-    """Fit a net on what the net before it said of the frames without a label, too."""
+    """Fit one of the nets."""
     from competitions.state_farm_distracted_driver_detection import nets
 
-    extra = pick_labels(by_fold, folds, fit_rows)
-    return nets.fit_net(known, config, fit_rows, seed, name=name, extra=extra)
+    return nets.fit_net(known, config, fit_rows, seed, name=name, labelled=labelled)
 
 
 FITS: dict[str, Callable[..., Fitted]] = {

@@ -61,7 +61,7 @@ def fit_net(
     seed: int,
     *,
     name: str,
-    extra: PseudoLabels | None = None,
+    labelled: PseudoLabels | None = None,
 ) -> Fitted:
     """Fit a net to frames; it answers for every view, and tells where a frame lies among others.
 
@@ -73,13 +73,13 @@ def fit_net(
         fit_rows: (m,) int, rows to learn from.
         seed: of weights, shuffling and augmentation.
         name: a key of SETTINGS.
-        extra: rows with labels that another net gave.
+        labelled: other rows with labels that another net gave.
 
     Returns:
         The fitted net, whose `predict` gives (rows, C + V C + N_DIMS): probabilities by the norms
         of the fit, and of each of VIEWS and coordinates by those of the pool.
     """
-    net = train(known, config, fit_rows, seed, name=name, extra=extra)
+    net = train(known, config, fit_rows, seed, name=name, labelled=labelled)
     answer = make_answer(net)
     as_fitted = net.get_weights()
     is_test = known.frames.is_test
@@ -128,13 +128,14 @@ def train(
     seed: int,
     *,
     name: str,
-    extra: PseudoLabels | None = None,
+    labelled: PseudoLabels | None = None,
 ) -> Any:
     """Train one of the nets, as `fit_net` takes it: a Keras classifier."""
     settings = SETTINGS[name]
     rows, labels = fit_rows, known.frames.one_hot[fit_rows]
-    if extra is not None:
-        rows, labels = np.concatenate([rows, extra.rows]), np.concatenate([labels, extra.target])
+    if labelled is not None:
+        rows = np.concatenate([rows, labelled.rows])
+        labels = np.concatenate([labels, labelled.target])
     set_all(seed)
     net = build_net(known, config, name)
     batches = make_picture_batches(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from common.contract import OutOfFold
 from common.inference.occlusion import occlusion_map
@@ -33,19 +34,20 @@ PATCH, STRIDE = 0.25, 0.08  # of the covering square, as shares of the picture's
 def draw_confusions(oof: OutOfFold, path: Path) -> None:
     """Draw how often each class is taken for each, out of fold."""
     target, likeliest = oof.target.argmax(axis=1), oof.prediction.argmax(axis=1)
-    counts = np.zeros((len(CLASSES), len(CLASSES)))
-    np.add.at(counts, (target, likeliest), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(9, 8), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        if share >= 0.005:
-            colour = "w" if share > 0.5 else "k"
-            axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour)
-    ticks = range(len(CLASSES))
-    axes.set_xticks(ticks, DOES, rotation=45, ha="right")
-    axes.set_yticks(ticks, DOES)
+    ConfusionMatrixDisplay.from_predictions(
+        target,
+        likeliest,
+        labels=range(len(CLASSES)),
+        display_labels=DOES,
+        normalize="true",
+        values_format=".0%",
+        xticks_rotation="vertical",
+        cmap="Blues",
+        colorbar=False,
+        ax=axes,
+    )
     right = np.mean(target == likeliest)
     axes.set(xlabel="out of fold", ylabel="true", title=f"{right:.1%} of {len(target):,} right")
     figure.savefig(path, dpi=100)

@@ -19,7 +19,7 @@ from common.seeds import derive
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
 from common.training.features import make_features_once
-from common.training.pseudo_labels import label_soft
+from common.training.pseudo_labels import label_soft, teach
 from common.validation.folds import Fold, group_folds
 from competitions.state_farm_distracted_driver_detection.competition import (
     CLASSES,
@@ -30,7 +30,6 @@ from competitions.state_farm_distracted_driver_detection.fits import (
     FITS,
     NETS,
     ON_FROZEN,
-    fit_again,
 )
 from competitions.state_farm_distracted_driver_detection.frames import (
     Frames,
@@ -75,12 +74,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     Raises:
         InputError: a file or a setting is not as it must be.
     """
-    check_choices("models", config.models, FITS, error=InputError)
-    check_choices("norms", config.norms, ("pool", "fit"), error=InputError)
-    if config.after:
-        check_choices("after", config.after, AFTER, error=InputError)
-    if config.norms == "fit" and "views" in config.after:
-        raise InputError("norms must be pool where views are averaged, received fit")
+    check_config(config)
 
     # 1. Read. Pictures are decoded once, in the sizes that are looked at.
     frames = load_frames(raw)
@@ -92,23 +86,10 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
 
     # 3. Fit every model on every fold. What each fold's fit says of the test is kept apart, for it
     # is smoothed among that fit's own features.
-    fitted = []
-    for name in config.models:
-        seen, size_px = known, find_size_px(name, config)
-        if size_px != known.pixels.shape[1:3]:
-            seen = replace(known, pixels=load_pixels(frames, raw, work, size_px=size_px))
-        found = cross_fit(
-            partial(FITS[name], seen, config),
-            folds,
-            frames.is_test,
-            test_from="each",
-            seed=derive(seed, name),
-            keep=store.of(name, config, without=NOT_OF_A_FIT),
-            name=name,
-        )
-        if "pseudo" in config.after and name in NETS:
-            found = fit_with_pseudo(name, found, seen, folds, config, store, seed)
-        fitted.append(found)
+    fitted = [
+        fit_model(name, see_as(name, known, config, raw, work), folds, config, store, seed)
+        for name in config.models
+    ]
 
     # 4. Smooth within each pool of frames, and choose how far, how sharply and by which weights:
     # for each driver on the other drivers.
@@ -123,11 +104,6 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         groups=frames.driver[is_held],
     )
     log.info("chosen for the test: %s", chosen.choice)
-
-    # 5. The test gets the mean of all folds' answers, each smoothed on its own.
-    answers = [
-        apply(np.concatenate(parts), chosen.choice) for parts in smooth_test(fitted, known, config)
-    ]
     oof = OutOfFold(
         ids=frames.names[is_held],
         fold=fitted[0].fold[is_held],
@@ -135,6 +111,11 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         target=target,
         prediction=chosen.prediction,
     )
+
+    # 5. The test gets the mean of all folds' answers, each smoothed on its own.
+    answers = [
+        apply(np.concatenate(parts), chosen.choice) for parts in smooth_test(fitted, known, config)
+    ]
     submission = pd.DataFrame(np.mean(answers, axis=0), columns=list(CLASSES))
     submission.insert(0, "img", frames.names[frames.is_test])
     return Outcome(
@@ -145,6 +126,52 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         oof=oof,
         cost=add_costs([known.frozen_cost, *(part.cost for part in fitted)]),
     )
+
+
+def check_config(config: Config) -> None:
+    """Check settings that are words.
+
+    Raises:
+        InputError: one is none of those that there are, or two do not go together.
+    """
+    check_choices("models", config.models, FITS, error=InputError)
+    check_choices("norms", config.norms, ("pool", "fit"), error=InputError)
+    check_choices("folds", config.folds, ("drivers", "random"), error=InputError)
+    if config.after:
+        check_choices("after", config.after, AFTER, error=InputError)
+    if config.norms == "fit" and "views" in config.after:
+        raise InputError("norms must be pool where views are averaged, received fit")
+
+
+def fit_model(
+    name: str,
+    known: Known,
+    folds: Sequence[Fold],
+    config: Config,
+    store: FoldStore,
+    seed: int,
+) -> CrossFitted:
+    """Fit one model on every fold; once more where pseudo-labels follow."""
+    found = cross_fit(
+        partial(FITS[name], known, config),
+        folds,
+        known.frames.is_test,
+        test_from="each",
+        seed=derive(seed, name),
+        keep=store.of(name, config, without=NOT_OF_A_FIT),
+        name=name,
+    )
+    if "pseudo" in config.after and name in NETS:
+        return fit_with_pseudo(name, found, known, folds, config, store, seed)
+    return found
+
+
+def see_as(name: str, known: Known, config: Config, raw: Path, work: Path) -> Known:
+    """Load frames in the size in which a model sees them, where that is another."""
+    size_px = find_size_px(name, config)
+    if size_px == known.pixels.shape[1:3]:
+        return known
+    return replace(known, pixels=load_pixels(known.frames, raw, work, size_px=size_px))
 
 
 def find_size_px(name: str, config: Config) -> tuple[int, int]:
@@ -180,12 +207,7 @@ def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: Fol
 
 
 def make_folds(frames: Frames, config: Config, seed: int) -> list[Fold]:
-    """Hold all frames of some drivers, as the test does.
-
-    Raises:
-        InputError: folds are to hold something else than drivers or random frames.
-    """
-    check_choices("folds", config.folds, ("drivers", "random"), error=InputError)
+    """Hold all frames of some drivers, as the test does; or random ones."""
     is_train = ~frames.is_test
     groups = frames.driver if config.folds == "drivers" else frames.names
     return group_folds(
@@ -218,7 +240,7 @@ def fit_with_pseudo(
         ]
         by_fold.append(label_soft(np.concatenate(smoothed), rows))
     again = cross_fit(
-        partial(fit_again, known, config, by_fold, folds, name=name),
+        teach(partial(FITS[name], known, config), by_fold, folds),
         folds,
         known.frames.is_test,
         test_from="each",

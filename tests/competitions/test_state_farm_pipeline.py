@@ -198,9 +198,11 @@ def test_pseudo_labels_are_of_the_fit_without_the_fold(known, made, tmp_path, mo
     before = CrossFitted(prediction, np.zeros(len(prediction), int), test, cost=None)
 
     def note(fit, folds, is_test, **options):
-        seen.extend(fit.args[2])
+        for fold in folds:
+            fit(fold.fit_rows, 0)
         return before
 
+    monkeypatch.setitem(FITS, "cnn", lambda *_, labelled: seen.append(labelled))
     monkeypatch.setattr(pipeline, "cross_fit", note)
     monkeypatch.setattr(pipeline, "add_costs", lambda costs: None)
     config = replace(CONFIG, after=("neighbours", "pseudo"))
@@ -251,9 +253,9 @@ def test_a_net_is_fed_from_where_the_frames_lie(known, monkeypatch):
         raise Stop
 
     monkeypatch.setattr(nets, "make_picture_batches", stop)
-    extra = PseudoLabels(np.array([299]), np.eye(10, dtype=np.float32)[7:8])
+    labelled = PseudoLabels(np.array([299]), np.eye(10, dtype=np.float32)[7:8])
     with pytest.raises(Stop):
-        nets.train(known, CONFIG, np.array([5, 2]), 0, name="resnet", extra=extra)
+        nets.train(known, CONFIG, np.array([5, 2]), 0, name="resnet", labelled=labelled)
 
 
 def test_each_size_is_loaded_once(made, tmp_path, monkeypatch):

@@ -163,6 +163,11 @@ def test_what_cannot_be_looked_at_is_refused():
     for call, told in (
         (lambda: flip("left"), 'axis must be "horizontal" or "vertical", received "left"'),
         (lambda: scale(0), "factor must be > 0, received 0"),
+        (lambda: shift(0, pictures.shape[2]).apply(pictures), r"pixels, received \+0, \+"),
+        (
+            lambda: shift(-9, 0).invert_masks(np.ones((1, 9, 5, 1)), (9, 5)),
+            r"a shift must be less than a picture's 9 x 5 pixels, received -9, \+0",
+        ),
         (lambda: predict_views(len, pictures, []), "number of views must be > 0, received 0"),
         (lambda: predict_views(len, pictures[:0], ALL), "number of pictures must be > 0"),
         (lambda: geometric_mean_views(np.ones((2, 3))), "probabilities must have shape"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.training.pseudo_labels import PseudoLabels, label_hard, label_soft, pick_labels
+from common.training.pseudo_labels import PseudoLabels, label_hard, label_soft, teach
 from common.validation.folds import Fold
 
 PROBABILITIES = np.array([[0.9, 0.1, 0.0], [0.4, 0.3, 0.3], [0.1, 0.1, 0.8]])
@@ -43,19 +43,25 @@ def test_a_fit_gets_the_labels_of_its_own_fold():
     folds = [Fold(np.array([0, 1]), np.array([2, 3])), Fold(np.array([2, 3]), np.array([0, 1]))]
     by_fold = [label_soft(PROBABILITIES, rows) for rows in (np.array([2, 3, 9]), np.arange(7, 10))]
 
+    fit = teach(lambda rows, seed, *, labelled: (rows, seed, labelled), by_fold, folds)
     for fold, wanted in zip(folds, by_fold, strict=True):
-        assert pick_labels(by_fold, folds, fold.fit_rows) is wanted
+        rows, seed, labelled = fit(fold.fit_rows.copy(), 5)
+        assert rows.tolist() == fold.fit_rows.tolist() and seed == 5 and labelled is wanted
 
 
 def test_labels_that_a_fit_must_not_have_are_refused():
     folds = [Fold(np.array([0, 1]), np.array([2, 3]))]
     labels = [PseudoLabels(np.array([1, 5]), np.eye(2, dtype=np.float32))]
+
+    def never(*_, **__):
+        pytest.fail("fitted")
+
     with pytest.raises(ValueError, match="rows without a label, received 1 with one"):
-        pick_labels(labels, folds, np.array([0, 1]))
+        teach(never, labels, folds)(np.array([0, 1]), 0)
     with pytest.raises(ValueError, match="fit_rows must be those of a fold, received 3 others"):
-        pick_labels(labels, folds, np.array([0, 1, 2]))
+        teach(never, labels, folds)(np.array([0, 1, 2]), 0)
     with pytest.raises(ValueError, match="lengths must be equal, received by_fold 1, folds 2"):
-        pick_labels(labels, folds * 2, np.array([0, 1]))
+        teach(never, labels, folds * 2)
 
 
 @pytest.mark.parametrize(
