@@ -200,15 +200,31 @@ def _run_watched(make: Callable[[], Mapping[str, Callable[[], Any]]], library: s
 
 def make_cells(row: Mapping[str, Any]) -> list[str]:
     """Write one row of a table as text, in the order of COLUMNS."""
-    unit = row.get("unit", "")
-    a_second = f" ({row['size'] / row['seconds']:,.0f} {unit}/s)" if unit else ""
     return [
         row["work"],
         row["library"],
-        f"{row['seconds']:.3g}{a_second}",
+        _tell_seconds(row),
         f"{row['times_ours']:.2f}",
         f"{row['memory_mib']:,.0f}",
     ]
+
+
+def make_line(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write all rows of one race in a line: work, our seconds and MiB, and what others take."""
+    ours = next(row for row in rows if row["library"] == OURS)
+    others = [
+        f"{row['library']} {row['times_ours']:.2f} ({row['memory_mib']:,.0f})"
+        for row in rows
+        if row is not ours
+    ]
+    told = "; ".join(others) or "–"
+    return [ours["work"], _tell_seconds(ours), f"{ours['memory_mib']:,.0f}", told]
+
+
+def _tell_seconds(row: Mapping[str, Any]) -> str:
+    unit = row.get("unit", "")
+    a_second = f" ({row['size'] / row['seconds']:,.0f} {unit}/s)" if unit else ""
+    return f"{row['seconds']:.3g}{a_second}"
 
 
 def draw(table: Mapping[str, Any], path: Path) -> None:

@@ -81,7 +81,7 @@ def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
     if table == "competitions":
         return _make_competitions(manifests)
     kind, _, what = table.partition("-")
-    if kind == "speed":
+    if kind == "speed" and what:
         return _make_speed(manifests, what)
     competition = load_competition(name)
     if kind in RANKED_KINDS and what == "variants":
@@ -91,7 +91,7 @@ def _make_table(table: str, name: str, manifests: Manifests, path: Path) -> str:
     if table == "growth":
         return _make_growth(name, manifests)
     raise InputError(
-        f"{path}: a marker must be competitions, speed, speed-SUITE, growth, KIND-variants or "
+        f"{path}: a marker must be competitions, speed-SUITE, growth, KIND-variants or "
         f"KIND-bench, received {table}"
     )
 
@@ -129,16 +129,16 @@ def _make_competitions(manifests: Manifests) -> str:
 
 
 def _make_speed(manifests: Manifests, suite: str) -> str:
-    """All races, or those of one suite."""
-    from pipelines.speed import COLUMNS, make_cells
+    """A line for each race of a suite: ours, and how many times as long others take."""
+    from pipelines.speed import make_line
 
-    rows = [
-        row
-        for path, table in manifests.items()
-        if path.name == SPEED and suite in ("", path.parent.name)
-        for row in table["rows"]
-    ]
-    return _write_markdown(COLUMNS, [make_cells(row) for row in rows])
+    races: dict[str, list[dict[str, Any]]] = {}
+    for path, table in manifests.items():
+        if path.name == SPEED and path.parent.name == suite:
+            for row in table["rows"]:
+                races.setdefault(row["work"], []).append(row)
+    heads = ["work", "ours: seconds", "MiB", "others: times our seconds (MiB)"]
+    return _write_markdown(heads, [make_line(rows) for rows in races.values()])
 
 
 def _make_variants(competition: Competition, kind: str, manifests: Manifests) -> str:

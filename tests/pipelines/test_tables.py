@@ -103,39 +103,34 @@ def test_the_front_page_has_a_line_for_each_kind_of_the_default_variant(root):
     assert "| open | RMSLE 0.4100 | 0.420 (0.380 to 0.440) | 0.4200 |" in open_
 
 
-def test_the_races_stand_in_their_order(root):
-    row = {"library": "ours", "seconds": 0.25, "times_ours": 1.0, "memory_mib": 40.4}
-    rows = [row | {"work": "kNN"}, row | {"work": "k-means", "seconds": 12.345}]
-    path = root / "submissions" / "speed" / "neighbors" / "speed.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"format": FORMAT, "rows": rows}))
-    write_pages(root, mark("speed"))
-    assert load_page(root, "README.md").splitlines()[1:-1] == [
-        "| work | library | seconds | times ours | MiB more at the peak |",
-        "| --- | --- | --- | --- | --- |",
-        "| kNN | ours | 0.25 | 1.00 | 40 |",
-        "| k-means | ours | 12.3 | 1.00 | 40 |",
-    ]
-
-
-def test_races_of_one_suite_or_of_all(root):
-    row = {"library": "ours", "seconds": 0.25, "times_ours": 1.0, "memory_mib": 40.4}
-    for suite in ("neighbors", "pictures"):
+def test_a_race_is_a_line_in_the_table_of_its_suite(root):
+    ours = {"library": "ours", "seconds": 0.25, "times_ours": 1.0, "memory_mib": 40.4}
+    other = ours | {"library": "faiss", "times_ours": 1.9312, "memory_mib": 1234.5}
+    suites = {
+        "neighbors": [
+            ours | {"work": "kNN"},
+            other | {"work": "kNN"},
+            other | {"work": "kNN", "library": "sklearn"},
+            ours | {"work": "k-means", "seconds": 12.345},
+        ],
+        "pictures": [ours | {"work": "read", "unit": "pictures", "size": 500}],
+    }
+    for suite, rows in suites.items():
         path = root / "submissions" / "speed" / suite / "speed.json"
         path.parent.mkdir(parents=True)
-        rows = [row | {"work": suite, "unit": "pictures", "size": 500}]
         path.write_text(json.dumps({"format": FORMAT, "rows": rows}))
-    write_pages(root, mark("speed-pictures"), mark("speed"))
-    line = "| {} | ours | 0.25 (2,000 pictures/s) | 1.00 | 40 |"
-    assert load_page(root, "README.md").splitlines()[3:-1] == [line.format("pictures")]
-    assert load_page(root).splitlines()[3:-1] == [
-        line.format("neighbors"),
-        line.format("pictures"),
+    write_pages(root, mark("speed-neighbors"), mark("speed-pictures"))
+    assert load_page(root, "README.md").splitlines()[1:-1] == [
+        "| work | ours: seconds | MiB | others: times our seconds (MiB) |",
+        "| --- | --- | --- | --- |",
+        "| kNN | 0.25 | 40 | faiss 1.93 (1,234); sklearn 1.93 (1,234) |",
+        "| k-means | 12.3 | 40 | – |",
     ]
+    assert load_page(root).splitlines()[3:-1] == ["| read | 0.25 (2,000 pictures/s) | 40 | – |"]
 
 
 @pytest.mark.parametrize(
-    "table", ["kaggle-variants", "open-bench", "holdout-bench", "speed", "growth"]
+    "table", ["kaggle-variants", "open-bench", "holdout-bench", "speed-neighbors", "growth"]
 )
 def test_where_no_run_is_tracked_the_table_says_so(root, table):
     write_manifest(root, "sample", "blend-seed0", 0.4)
@@ -143,14 +138,14 @@ def test_where_no_run_is_tracked_the_table_says_so(root, table):
     assert load_page(root) == mark(table, NOTHING)
 
 
-@pytest.mark.parametrize("table", ["variants", "kaggle-scores", "real-bench", "kaggle"])
+@pytest.mark.parametrize("table", ["speed", "variants", "kaggle-scores", "real-bench", "kaggle"])
 def test_an_unknown_marker_is_told_with_its_page(root, table):
     write_pages(root, bikes=mark(table))
     with pytest.raises(InputError) as told:
         tables.make_pages()
     page = root / "competitions" / NAME / "README.md"
     assert str(told.value) == (
-        f"{page}: a marker must be competitions, speed, speed-SUITE, growth, KIND-variants or "
+        f"{page}: a marker must be competitions, speed-SUITE, growth, KIND-variants or "
         f"KIND-bench, received {table}"
     )
 
