@@ -40,6 +40,7 @@ app = typer.Typer(
 console = Console()
 Name = Annotated[str, typer.Argument(help="The competition; `list` names them.")]
 Kind = Annotated[str | None, typer.Option("--data", help="kaggle, holdout, open or sample.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="field=value of the config.")]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Fits side by side [default: cores / threads].")
 ]
@@ -129,9 +130,7 @@ def run(
     variant: Annotated[str | None, typer.Argument(help="[default: the competition's]")] = None,
     data: Kind = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="field=value of the config.")
-    ] = None,
+    set_: Settings = None,
     jobs: Jobs = None,
     pictures: Annotated[bool, typer.Option("--pictures", help="Also draw.")] = False,
     work: Annotated[Path | None, typer.Option(hidden=True)] = None,
@@ -177,6 +176,7 @@ def growth(
     rows: Annotated[
         str, typer.Option(help="Sizes of made-up data, in train rows.")
     ] = "1000,10000,100000",
+    set_: Settings = None,
 ) -> None:
     """Measure how seconds and memory grow, on made-up data."""
     from pipelines.catalog import load_competition
@@ -188,7 +188,8 @@ def growth(
     except ValueError:
         raise InputError(f"--rows must be numbers like 1000,10000, received {rows}") from None
     chosen = variant or competition.facts.DEFAULT
-    grow(competition, load_home(), console, variant=chosen, sizes=sizes)
+    settings = _split_settings(set_ or [])
+    grow(competition, load_home(), console, variant=chosen, sizes=sizes, settings=settings)
 
 
 @app.command()

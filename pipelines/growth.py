@@ -26,6 +26,7 @@ def grow(
     *,
     variant: str,
     sizes: Sequence[int],
+    settings: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Make a sample of each size, run a variant on it, and store and print what that took.
 
@@ -38,20 +39,21 @@ def grow(
         console: what the user sees.
         variant: which.
         sizes: train rows, each > 0.
+        settings: (field, value as typed) laid over the variant's config.
 
     Returns:
         What is stored in `growth.json`.
 
     Raises:
-        InputError: an unknown variant, or a command failed.
+        InputError: an unknown variant or field, or a command failed.
     """
-    choose_config(competition, variant, {})
+    choose_config(competition, variant, dict(settings))
     if not sizes or min(sizes) < 1:
         raise InputError(f"--rows must be numbers > 0, received {', '.join(map(str, sizes))}")
     manifests = {}
     for size in sorted(set(sizes)):
         with console.status(f"{variant} on {size:,} rows"):
-            manifests[size] = _run(competition, home, variant, size)
+            manifests[size] = _run(competition, home, variant, size, settings)
         took = manifests[size]["run"]
         console.print(
             f"{size:,} rows: {took['seconds']:.0f} s, {took['peak_memory_mib']:,} MiB",
@@ -77,7 +79,13 @@ def grow(
     return table
 
 
-def _run(competition: Competition, home: Home, variant: str, size: int) -> dict[str, Any]:
+def _run(
+    competition: Competition,
+    home: Home,
+    variant: str,
+    size: int,
+    settings: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
     work = home.work(competition.name)
     work.mkdir(parents=True, exist_ok=True)
     own = Home(Path(tempfile.mkdtemp(prefix="growth", dir=work)))
@@ -86,9 +94,11 @@ def _run(competition: Competition, home: Home, variant: str, size: int) -> dict[
         own.packages.parent.mkdir(parents=True)
         own.packages.symlink_to(home.packages)
         run_child(["sample", competition.name, "--rows", str(size)], own)
-        run_child(["run", competition.name, variant, "--data", "sample", "--jobs", "1"], own)
-        folder = own.submissions(competition.name, "sample")
-        manifest = load_manifest(folder / f"{variant}-seed0.json")
+        words = ["run", competition.name, variant, "--data", "sample", "--jobs", "1"]
+        words += [word for field, value in settings for word in ("--set", f"{field}={value}")]
+        run_child(words, own)
+        (path,) = own.submissions(competition.name, "sample").glob("*.json")
+        manifest = load_manifest(path)
         raw = own.raw(competition.name, "sample")
         sizes = [path.stat().st_size for path in raw.rglob("*") if path.is_file()]
         return manifest | {"raw_mib": sum(sizes) / 2**20}

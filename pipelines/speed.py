@@ -34,7 +34,7 @@ class Race:
 
     Attributes:
         family: what is raced, "exact kNN" for example.
-        size: of this race, in words.
+        detail: what else this race is of, its size above all, in words.
         rows: of the data, where a family is raced over sizes.
         make: makes the data and gives {library: its run, which returns the result}; ours is one.
         differ: (our result, another's) -> how they differ beyond rounding, or "".
@@ -43,7 +43,7 @@ class Race:
     """
 
     family: str
-    size: str
+    detail: str
     rows: int
     make: Callable[[], Mapping[str, Callable[[], Any]]]
     differ: Callable[[Any, Any], str]
@@ -52,7 +52,7 @@ class Race:
 
     @property
     def name(self) -> str:
-        return f"{self.family}, {self.size}"
+        return f"{self.family}, {self.detail}"
 
 
 def race_suites(
@@ -101,7 +101,8 @@ def race(
 
     A first run of every library, not timed, shows that results agree. Then rounds are interleaved,
     so that what else the machine does hits all alike, and medians are taken. Memory is taken in
-    processes of their own.
+    processes of their own. Nothing is stored before the last race has ended: a table is of one run
+    of one code, whole, and a wrong result casts doubt on all of it.
 
     Args:
         races: what to run.

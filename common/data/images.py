@@ -4,20 +4,25 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 
-from common.checks import InputError, check_positive
+from common.checks import InputError, check_choices, check_positive
 from common.data.paths import written_whole
 from common.data.zipped import FolderFiles
 
 MOST_PIXELS = 100_000_000
 """Of one picture, before it is made smaller: 300 MB."""
+MOST_SIDE_PX = 1_000_000
+"""As wide or high as the decoders' own limit."""
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _REDUCED = {
@@ -27,6 +32,10 @@ _REDUCED = {
 }
 # Pictures that a thread decodes in one go; two such blocks a thread wait to be written.
 _BLOCK = 16
+# Of a file that is written nobody waits so long between two blocks.
+_STALE_S = 24 * 3600
+# Of available memory, for the pictures of one call.
+_RAM_SHARE = 0.25
 # Of the cache's files; another number where what is written for the same pictures changes.
 _LAYOUT = 1
 
@@ -37,7 +46,8 @@ def load_picture(data: bytes, name: str, *, at_least: tuple[int, int] | None = N
     """Decode a JPEG or PNG picture.
 
     Grey, palette and CMYK become RGB; of 16 bits the upper 8 stay; alpha is dropped; a camera's
-    note on how it was held (EXIF) is followed.
+    note on how it was held (EXIF) is followed. Damage within a JPEG that ends as it should is not
+    seen: decoders fill it up with what they have.
 
     Args:
         data: the file's bytes.
@@ -49,14 +59,12 @@ def load_picture(data: bytes, name: str, *, at_least: tuple[int, int] | None = N
         (H, W, 3) uint8, RGB.
 
     Raises:
-        InputError: it is no JPEG or PNG, is not whole, or has more than `MOST_PIXELS`.
+        InputError: it is no JPEG or PNG, is not whole, has more than `MOST_PIXELS`, or a side above
+            `MOST_SIDE_PX`.
     """
     check_is_picture(data, name)
     height, width, is_turned = _read_size(data)
-    if height * width > MOST_PIXELS:
-        raise InputError(
-            f"{name} must have {MOST_PIXELS:,} pixels at most, received {width:,} x {height:,}"
-        )
+    _check_size(height, width, name)
     flag = cv2.IMREAD_COLOR
     if at_least is not None and data.startswith(_JPEG):
         sides = [(height, width), (width, height)][: 1 + is_turned]
@@ -129,7 +137,7 @@ def load_pictures(
     height_px: int,
     width_px: int,
     keep_ratio: bool = False,
-    most_ram_mib: int = 2048,
+    most_ram_mib: float | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
     """Load many pictures in one size; the first call decodes them, later ones read its cache.
@@ -144,7 +152,9 @@ def load_pictures(
         height_px: of what is returned, > 0.
         width_px: likewise.
         keep_ratio: as `resize_picture` takes it.
-        most_ram_mib: a cache that is larger stays on disk and is read where it is looked at.
+        most_ram_mib: a cache that is larger stays on disk and is read where it is looked at; None:
+            a quarter of the memory that is available now. Processes share the pages of what is on
+            disk, and hold an array each.
         threads: that decode; None for one a core. Results do not depend on it.
 
     Returns:
@@ -179,6 +189,8 @@ def load_pictures(
         if not path.is_file():
             log.info(f"decoding {len(names):,} pictures at {width_px} x {height_px}")
             _write_cache(path, names, load, shape, threads or os.cpu_count() or 1)
+    if most_ram_mib is None:
+        most_ram_mib = _RAM_SHARE * psutil.virtual_memory().available / 2**20
     fits = path.stat().st_size <= most_ram_mib * 2**20
     pictures: np.ndarray = np.load(path, mmap_mode=None if fits else "r")
     pictures.flags.writeable = False
@@ -186,15 +198,19 @@ def load_pictures(
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write a picture, as PNG or JPEG by the path's ending; its folder is made.
+    """Write a picture, as PNG or JPEG by the path's ending, whole or not at all.
 
     Args:
-        path: ends in .png or .jpg.
+        path: ends in .png or .jpg; its folder is made.
         picture: (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: the path has another ending.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_choices(f"the ending of {path}", path.suffix, (".png", ".jpg"))
     _, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    path.write_bytes(data.tobytes())
+    with written_whole(path) as partial:
+        partial.write_bytes(data.tobytes())
 
 
 def _write_cache(
@@ -209,6 +225,7 @@ def _write_cache(
     def load_block(start: int) -> np.ndarray:
         return np.stack([load(name) for name in names[start : start + _BLOCK]])
 
+    _sweep(path.parent)
     with (
         written_whole(path) as partial,
         partial.open("wb") as file,
@@ -223,6 +240,24 @@ def _write_cache(
                 file.write(waiting.popleft().result().data)
         for block in waiting:
             file.write(block.result().data)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes left, but nothing that may still be written."""
+    for left in cache.glob(".*.npy.*.partial"):
+        with suppress(FileNotFoundError):  # Another process may be sweeping.
+            if time.time() - left.stat().st_mtime > _STALE_S:
+                left.unlink()
+
+
+def _check_size(height: int, width: int, name: str) -> None:
+    if height * width > MOST_PIXELS:
+        wanted = f"have {MOST_PIXELS:,} pixels at most"
+    elif max(height, width) > MOST_SIDE_PX:
+        wanted = f"be {MOST_SIDE_PX:,} pixels wide or high at most"
+    else:
+        return
+    raise InputError(f"{name} must {wanted}, received {width:,} x {height:,}")
 
 
 def _read_size(data: bytes) -> tuple[int, int, bool]:

@@ -1,5 +1,6 @@
 """Files of a folder, whether they lie there or in one of its zips."""
 
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ class FolderFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._zips: dict[Path, zipfile.ZipFile] = {}
+        self._opening = threading.Lock()
 
     def __enter__(self) -> "FolderFiles":
         return self
@@ -68,8 +70,9 @@ class FolderFiles:
         path = self._root / f"{outer}.zip"
         if path.is_dir():
             return None
-        if path not in self._zips:
-            self._zips[path] = self._ask(f"{outer}.zip", lambda: zipfile.ZipFile(path))
+        with self._opening:
+            if path not in self._zips:
+                self._zips[path] = self._ask(f"{outer}.zip", lambda: zipfile.ZipFile(path))
         archive = self._zips[path]
         return archive, self._ask(name, lambda: archive.getinfo(inner))
 

@@ -18,15 +18,16 @@ def adapt_norms(
     label. The pool should have the classes in shares like train's, and be of some hundred pictures.
 
     Args:
-        model: of one input, as deep as its batch norms are its own layers; changed in place. Those
-            in the pool that was adapted to before leave nothing behind.
+        model: of one input; its batch norms, those of models in it too, are changed in place. What
+            the pool before left is gone. Dropout before a batch norm acts as in training.
         pictures: (N, H, W, C), N >= 1: the pool.
         batch_size: pictures that are normalized together; fewer where the pool is smaller.
         n_batches: that are looked at, drawn anew once the pool is through.
         seed: draws the batches.
 
     Raises:
-        ValueError: batch_size or n_batches is not positive, or there are no pictures.
+        ValueError: batch_size or n_batches is not positive, or there are no pictures or batch
+            norms.
 
     Source: Li, Wang, Shi, Liu and Hou, "Revisiting Batch Normalization For Practical Domain
         Adaptation", 2016. Variances are means over batches, and leave out what batches differ by.
@@ -34,18 +35,29 @@ def adapt_norms(
     check_positive("batch_size", batch_size)
     check_positive("n_batches", n_batches)
     check_positive("number of pictures", len(pictures))
-    norms: list[Any] = [
-        layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    before = [(norm.trainable, norm.momentum) for norm in norms]
+    norms = _find_norms(model)
+    check_positive("number of batch norms", len(norms))
     rng = np.random.default_rng(seed)
     size, order = min(batch_size, len(pictures)), np.empty(0, int)
-    for batch in range(n_batches):
-        if len(order) < size:
-            order = rng.permutation(len(pictures))
-        rows, order = np.sort(order[:size]), order[size:]
-        for norm in norms:
-            norm.trainable, norm.momentum = True, batch / (batch + 1)  # The mean of all so far.
-        model(np.asarray(pictures[rows], np.float32), training=True)
-    for norm, (trainable, momentum) in zip(norms, before, strict=True):
-        norm.trainable, norm.momentum = trainable, momentum
+    before = [(norm.trainable, norm.momentum) for norm in norms]
+    try:
+        for batch in range(n_batches):
+            if len(order) < size:
+                order = rng.permutation(len(pictures))
+            rows, order = np.sort(order[:size]), order[size:]
+            for norm in norms:
+                norm.trainable, norm.momentum = True, batch / (batch + 1)  # The mean of all so far.
+            model(np.asarray(pictures[rows], np.float32), training=True)
+    finally:
+        for norm, (trainable, momentum) in zip(norms, before, strict=True):
+            norm.trainable, norm.momentum = trainable, momentum
+
+
+def _find_norms(model: keras.Model) -> list[Any]:
+    found = list[Any]()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            found.append(layer)
+        elif isinstance(layer, keras.Model):
+            found += _find_norms(layer)
+    return found

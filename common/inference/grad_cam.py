@@ -14,8 +14,6 @@ def grad_cam(
     upper: Callable[[tf.Tensor], tf.Tensor],
     pictures: Any,
     labels: np.ndarray,
-    *,
-    of_probabilities: bool,
 ) -> np.ndarray:
     """Weight feature maps by how much the class's score grows with their mean.
 
@@ -24,13 +22,10 @@ def grad_cam(
 
     Args:
         lower: pictures -> (B, h, w, D) feature maps, as a rule of the last convolution.
-        upper: (B, h, w, D) -> (B, K), the rest of the net.
-        pictures: (B, H, W, C).
-        labels: (B,) int classes in [0, K).
-        of_probabilities: whether `upper` gives probabilities, whose logarithm is then the score.
-            The paper's score is the input of the softmax; the logarithm's gradient is that one's
-            less its mean under the softmax, so that it does not vanish where the net is certain of
-            another class.
+        upper: (B, h, w, D) -> (B, C), the rest of the net up to what its softmax would take. The
+            slope of a probability vanishes where the net is sure, that of its logit does not.
+        pictures: (B, H, W, ...).
+        labels: (B,) int classes in [0, C).
 
     Returns:
         (B, H, W) float32 >= 0.
@@ -46,9 +41,7 @@ def grad_cam(
     check_shape("feature maps", maps, (len(labels), None, None, None))
     with tf.GradientTape() as tape:
         tape.watch(maps)
-        output = upper(maps)
-        score = tf.gather(output, labels, batch_dims=1)
-        score = tf.math.log(tf.maximum(score, 1e-30)) if of_probabilities else score
+        score = tf.gather(upper(maps), labels, batch_dims=1)
     slopes = tape.gradient(score, maps)
     weights = tf.reduce_mean(slopes, axis=(1, 2), keepdims=True)  # (B, 1, 1, D)
     lit = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))  # (B, h, w, 1)

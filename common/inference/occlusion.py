@@ -52,7 +52,7 @@ def occlusion_map(
     whole = np.asarray(predict(picture[None]))
     if not 0 <= label < whole.shape[1]:
         raise ValueError(f"label must be in [0, {whole.shape[1]}), received {label}")
-    colour = picture.mean(axis=(0, 1)) if fill is None else fill
+    colour = _find_mean(picture) if fill is None else fill
     squares = _place_squares(picture.shape[0], picture.shape[1], patch_px, stride_px)
     fall, n_covering = np.zeros((2, *picture.shape[:2]))
     for first in range(0, len(squares), batch_size):
@@ -65,6 +65,12 @@ def occlusion_map(
             fall[square] += by
             n_covering[square] += 1
     return fall / n_covering
+
+
+def _find_mean(picture: np.ndarray) -> np.ndarray:
+    """Find the mean colour, rounded where the picture is of whole numbers."""
+    mean = picture.mean(axis=(0, 1))
+    return np.rint(mean) if np.issubdtype(picture.dtype, np.integer) else mean
 
 
 def _place_squares(height: int, width: int, side: int, stride: int) -> list[tuple[slice, slice]]:

@@ -1,7 +1,8 @@
 """Test-time augmentation: predict several views of a picture and average.
 
-A view has an exact inverse for what is predicted in its coordinates, masks and boxes. What a view
-does not show (a shift pushes a strip out) is NaN in the inverse and left out of the mean.
+What is predicted in a view's coordinates, masks and boxes, is brought back to the picture's:
+exactly, but for masks of `scale`, which are resampled. What a view does not show (a shift pushes a
+strip out) is NaN in the inverse and left out of the mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.checks import check_positive, check_shape
+from common.inputs.pages import release_pages
 
 Size = tuple[int, int]
 
@@ -175,7 +177,7 @@ def predict_views(
 
     Args:
         predict: (B, H', W', C) pictures -> (B, ...) predictions.
-        pictures: (N, H, W, C), N >= 1; a memmap will do.
+        pictures: (N, H, W, C), N >= 1; of a memmap no page stays in memory.
         views: V of them, V >= 1.
         batch_size: pictures that are looked at together.
 
@@ -188,23 +190,30 @@ def predict_views(
     check_positive("batch_size", batch_size)
     check_positive("number of pictures", len(pictures))
     check_positive("number of views", len(views))
-    parts = []
+    found = np.empty(0)
     for first in range(0, len(pictures), batch_size):
         batch = np.asarray(pictures[first : first + batch_size])
-        parts.append(np.stack([predict(view.apply(batch)) for view in views], axis=1))
-    return np.concatenate(parts)
+        for number, view in enumerate(views):
+            part = np.asarray(predict(view.apply(batch)))
+            if not found.size:
+                found = np.empty((len(pictures), len(views), *part.shape[1:]), part.dtype)
+            found[first : first + batch_size, number] = part
+        release_pages(pictures)
+    return found
 
 
 def mean_views(predictions: np.ndarray) -> np.ndarray:
     """Average over views what was predicted of whole pictures, or of pixels where there is one.
 
     Args:
-        predictions: (N, V, ...); NaN where a view does not show the pixel, as inverses have it.
+        predictions: (N, V, ...). Of masks, which have four axes or more, NaN is where a view does
+            not show the pixel, as inverses have it.
 
     Returns:
-        (N, ...); NaN where no view shows the pixel.
+        (N, ...). NaN where no view shows the pixel; without pixels, (N, V) or (N, V, C), where any
+        view's prediction is NaN.
     """
-    is_shown = ~np.isnan(predictions)
+    is_shown = ~np.isnan(predictions) | (predictions.ndim <= 3)
     total = np.where(is_shown, predictions, 0).sum(axis=1)
     n_shown = is_shown.sum(axis=1)
     return np.where(n_shown > 0, total / np.maximum(n_shown, 1), np.nan)

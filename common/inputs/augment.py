@@ -57,7 +57,12 @@ def flip(
 
     Returns:
         (B, H, W, C).
+
+    Raises:
+        ValueError: diagonally, of pictures that are not square.
     """
+    if diagonally:
+        _check_square(pictures)
     is_drawn, shape = _draw(pictures, seed, 3) < 0.5, tf.shape(pictures)
 
     def mirror(way: int, mirrored: tf.Tensor) -> tf.Tensor:
@@ -92,12 +97,18 @@ def warp(
         seed: (2,) int32.
         turn_deg: the largest angle, in degrees, either way.
         zoom: things get larger or smaller by a factor of up to 1 + zoom, >= 0.
-        stretch: ... and wider than high, or higher than wide, by a factor of up to 1 + stretch.
+        stretch: ... and wider than high, or higher than wide, by a factor of up to 1 + stretch,
+            likewise.
         shift: the largest shift, as a share of the side, either way.
 
     Returns:
         (B, H, W, C) float32, interpolated by lines.
+
+    Raises:
+        ValueError: zoom or stretch is negative.
     """
+    _check_range("zoom", zoom)
+    _check_range("stretch", stretch)
     amounts = 2 * _draw(pictures, seed, 5) - 1  # (B, 5) in [-1, 1)
     angle = amounts[:, 0] * math.radians(turn_deg)
     scale = tf.exp(amounts[:, 1] * math.log1p(zoom))
@@ -180,18 +191,21 @@ def random_erase(
         seed: (2,) int32.
         chance: that a picture has a rectangle, in [0, 1].
         smallest: of its area, as a share of the picture's, > 0.
-        largest: likewise, <= 1.
+        largest: likewise, from smallest to 1.
 
     Returns:
         (B, H, W, 3).
 
     Raises:
-        ValueError: smallest is not positive.
+        ValueError: a number is out of range.
 
-    Source: Zhong et al., "Random Erasing Data Augmentation", 2017; each rectangle has one colour in
-        place of noise, and is cut off where it would be longer than the picture.
+    Source: Zhong et al., "Random Erasing Data Augmentation", 2017. Each rectangle has one colour in
+        place of noise, and is cut off where it would be longer than the picture; its ratio is drawn
+        evenly by its logarithm, so that as many lie as stand.
     """
     check_positive("smallest", smallest)
+    _check_range("largest", largest, smallest, 1.0)
+    _check_range("chance", chance, 0.0, 1.0)
     draws = _draw(pictures, seed, 8)
     area = smallest + draws[:, 0] * (largest - smallest)
     ratio = tf.exp((2 * draws[:, 1] - 1) * math.log(0.3))  # from 0.3 to 1 / 0.3
@@ -249,3 +263,16 @@ def choose(condition: tf.Tensor, pictures: tf.Tensor, others: tf.Tensor) -> tf.T
 def _draw(pictures: tf.Tensor, seed: tf.Tensor, n: int) -> tf.Tensor:
     """Draw n numbers in [0, 1) for every picture, (B, n)."""
     return tf.random.stateless_uniform((tf.shape(pictures)[0], n), seed)
+
+
+def _check_square(pictures: tf.Tensor) -> None:
+    """Check what is known of the sides before pictures come."""
+    height, width = pictures.shape[1:3]
+    if None not in (height, width) and height != width:
+        raise ValueError(f"H and W must be equal for diagonally, received {height} and {width}")
+
+
+def _check_range(name: str, value: float, least: float = 0.0, most: float = math.inf) -> None:
+    if not least <= value <= most:
+        told = f"in [{least:g}, {most:g}]" if most < math.inf else f">= {least:g}"
+        raise ValueError(f"{name} must be {told}, received {value:g}")

@@ -1,6 +1,5 @@
 """Feed pictures to a net: gathered by whole batches, altered, mixed."""
 
-import mmap
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from common.checks import check_positive, check_same_length
+from common.checks import check_positive, check_same_length, check_shape
 from common.inputs.augment import Augment
 from common.inputs.mixing import Mix
+from common.inputs.pages import release_pages
 from common.inputs.permutation import permute_rows
 from common.seeds import derive
 
@@ -30,7 +30,7 @@ def make_picture_batches(
     """Feed shuffled batches of altered and mixed pictures, others in every epoch.
 
     Pictures stay where they are, in memory or on disk: no more than a few batches are copied, and
-    of a memmap no page stays in memory.
+    of a memmap no page stays in memory, as long as it is no private one (mode "c").
 
     Args:
         pictures: (N, H, W, 3) uint8, or any (N, ...) of numbers, such as kept activations.
@@ -47,10 +47,14 @@ def make_picture_batches(
         A dataset of ((B, H, W, 3) float32 in 0..255, (B, C) float32).
 
     Raises:
-        ValueError: lengths differ, there are no rows, or batch_size is not positive.
+        ValueError: lengths or ranks differ from the above, a row is out of range, there are no
+            rows, or batch_size is not positive.
     """
     fed: dict[str, Any] = {"pictures": pictures} if rows is None else {"rows": rows}
     check_same_length(**fed, labels=labels)
+    check_shape("labels", labels, (None, None))
+    if rows is not None:
+        _check_rows(rows, len(pictures))
     check_positive("batch_size", batch_size)
     check_positive("number of pictures", len(labels))
     targets = tf.constant(labels, tf.float32)
@@ -78,6 +82,12 @@ def make_picture_batches(
     return batches
 
 
+def _check_rows(rows: np.ndarray, n: int) -> None:
+    is_out = (rows < 0) | (rows >= n)
+    if is_out.any():
+        raise ValueError(f"rows must be in [0, {n}), received {rows[is_out][0]}")
+
+
 def _make_gather(pictures: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Make a function that copies rows out of an array, and does not keep the array alive."""
     # TensorFlow never lets go of a Python function: this one must not hold what is large.
@@ -86,16 +96,7 @@ def _make_gather(pictures: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     def gather(rows: np.ndarray) -> np.ndarray:
         found = find_pictures()
         batch = np.take(found, rows, axis=0)
-        _release(found)
+        release_pages(found)
         return batch
 
     return gather
-
-
-def _release(array: np.ndarray) -> None:
-    """Let go of the pages of a memmap; what is read again soon is still in the system's cache."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap):
-        base.madvise(mmap.MADV_DONTNEED)

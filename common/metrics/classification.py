@@ -22,12 +22,16 @@ def micro_f1(target: np.ndarray, prediction: np.ndarray) -> float:
         The score, in [0, 1]; higher is better.
 
     Raises:
-        ValueError: the shapes differ or are not (n,), or there are no rows.
+        ValueError: the shapes differ or are not (n,), there are no rows, or one has words and the
+            other numbers.
     """
     check_shape("target", target, (None,))
     check_shape("prediction", prediction, target.shape)
     if not len(target):
         raise ValueError("target must have at least one row, received none")
+    kinds = [_find_kind(target), _find_kind(prediction)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"prediction must hold {kinds[0]} as target does, received {kinds[1]}")
     return float(np.mean(target == prediction))
 
 
@@ -38,29 +42,33 @@ def log_loss(target: np.ndarray, prediction: np.ndarray) -> float:
     1e-15 to 1 - 1e-15.
 
     Args:
-        target: (n, C) true shares of each class, as a rule 1 and 0, n >= 1; or (n,) of one class
-            against all others.
+        target: (n, C) true shares of each class, as a rule 1 and 0, n >= 1, whose rows sum to 1; or
+            (n,) of one class against all others, in [0, 1].
         prediction: like target; rows of (n, C) need not sum to 1.
 
     Returns:
         The score, >= 0; lower is better.
 
     Raises:
-        ValueError: the shapes differ, there are no rows, a value is negative, infinite or NaN, or
-            the probabilities of a row are all 0.
+        ValueError: the shapes differ, there are no rows, a value is out of range, infinite or NaN,
+            a row of target does not sum to 1, or the probabilities of a row are all 0.
     """
     check_shape("prediction", prediction, target.shape)
-    if target.ndim == 1:
-        target, prediction = (np.stack([1 - p, p], axis=1) for p in (target, prediction))
+    one = target.ndim == 1
+    most, told = (1.0, "in [0, 1]") if one else (np.finfo(float).max, "finite and >= 0")
     for name, values in (("target", target), ("prediction", prediction)):
-        check_shape(name, values, (None, None))
+        check_shape(name, values, (None,) if one else (None, None))
         if not values.size:
             raise ValueError(f"{name} must have at least one row, received none")
-        if (is_bad := ~(np.isfinite(values) & (values >= 0))).any():
+        if (is_bad := ~((values >= 0) & (values <= most))).any():
             raise ValueError(
-                f"{name} must be finite and >= 0, received {values[is_bad][0]} ({is_bad.sum()} "
-                "such values)"
+                f"{name} must be {told}, received {values[is_bad][0]} ({is_bad.sum()} such values)"
             )
+    if one:
+        target, prediction = (np.stack([1 - p, p], axis=1) for p in (target, prediction))
+    sums = target.sum(axis=1, dtype=np.float64)
+    if (is_bad := np.abs(sums - 1) > 1e-4).any():
+        raise ValueError(f"rows of target must sum to 1, received {sums[is_bad][0]:g}")
     total = prediction.sum(axis=1, keepdims=True, dtype=np.float64)
     if not total.all():
         raise ValueError(f"prediction must not be 0 in all of a row, received {(total == 0).sum()}")
@@ -86,3 +94,7 @@ def log_loss_constant(target: np.ndarray) -> float:
         return float(np.mean(target))
     check_shape("target", target, (None, None))
     return 1 / target.shape[1]
+
+
+def _find_kind(values: np.ndarray) -> str:
+    return "words" if isinstance(values[0], str) else "numbers"

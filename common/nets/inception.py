@@ -29,7 +29,8 @@ def build_inception(
 
     Returns:
         (B, H, W, 3) pixels in 0..255 -> (B, C), or (B, H / 2^S, W / 2^S, widths[-1]) for S stages.
-        Layers that end a stage are named "stage0_out", "stage1_out", ...
+        Layers that end a stage are named "stage0_out", "stage1_out", ..., the one before the
+        softmax "logits".
 
     Raises:
         ValueError: a width is no multiple of 4.

@@ -26,7 +26,8 @@ def build_resnet(
 
     Returns:
         (B, H, W, 3) pixels in 0..255 -> (B, C), or (B, H / 2^S, W / 2^S, widths[-1]) for S stages.
-        Layers that end a stage are named "stage0_out", "stage1_out", ...
+        Layers that end a stage are named "stage0_out", "stage1_out", ..., the one before the
+        softmax "logits".
 
     Source: He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2016: basic
         blocks, batch norm after each convolution.
@@ -92,7 +93,8 @@ def classify(x: Any, n_classes: int | None) -> Any:
     if n_classes is None:
         return x
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return layers.Dense(n_classes, activation="softmax", name="classes")(x)
+    logits = layers.Dense(n_classes, name="logits")(x)
+    return layers.Activation("softmax", name="classes")(logits)
 
 
 def _add_block(x: Any, name: str, width: int, *, stride: int, out: str) -> Any:

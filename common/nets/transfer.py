@@ -1,6 +1,6 @@
 """Trained nets for pictures, taken apart at their stages and given another head.
 
-    backbone = build_backbone("lite0", weights=load_lite0_weights(packages))  # or "tiny", untrained
+    backbone = build_backbone("lite0", weights=load_weights("lite0", packages))
     freeze(backbone, n_stages=3, norms_learn=False)
     net = build_classifier(backbone.model, n_classes=12, dropout=0.3)
     fit_pictures(net, batches, epochs=8, learning_rate=1e-3, weight_decay=0.01,
@@ -19,12 +19,13 @@ Build a new backbone for every fit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from common.checks import InputError
 from common.nets.efficientnet_lite import (
     LITE0,
     TINY,
@@ -34,17 +35,25 @@ from common.nets.efficientnet_lite import (
 )
 
 LAYOUTS = {"lite0": LITE0, "tiny": TINY}
+
+
+class Application(NamedTuple):
+    """A net of `keras.applications`."""
+
+    function: str  # that builds it
+    smallest_px: int  # side of a picture, below which nothing would be left of it
+    stages: tuple[str, ...]  # layers at which it is narrow enough to be cut
+
+
 _RESNET = ("pool1_pool", "conv2_block3_out", "conv3_block4_out")
-APPLICATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "resnet50": ("ResNet50", (*_RESNET, "conv4_block6_out", "conv5_block3_out")),
-    "resnet101": ("ResNet101", (*_RESNET, "conv4_block23_out", "conv5_block3_out")),
-    "inception_v3": ("InceptionV3", ("mixed2", "mixed7", "mixed10")),
-    "inception_resnet_v2": (
-        "InceptionResNetV2",
-        ("mixed_5b", "mixed_6a", "mixed_7a", "conv_7b_ac"),
+APPLICATIONS = {
+    "resnet50": Application("ResNet50", 32, (*_RESNET, "conv4_block6_out", "conv5_block3_out")),
+    "resnet101": Application("ResNet101", 32, (*_RESNET, "conv4_block23_out", "conv5_block3_out")),
+    "inception_v3": Application("InceptionV3", 75, ("mixed2", "mixed7", "mixed10")),
+    "inception_resnet_v2": Application(
+        "InceptionResNetV2", 75, ("mixed_5b", "mixed_6a", "mixed_7a", "conv_7b_ac")
     ),
 }
-"""Nets of `keras.applications`, and the layers at which each is narrow enough to be cut."""
 
 CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, which ResNets subtract
 POOLINGS = ("mean", "max")
@@ -64,7 +73,12 @@ class Backbone:
     stages: tuple[str, ...]
 
 
-def build_backbone(name: str, *, weights: Mapping[str, np.ndarray] | None = None) -> Backbone:
+def build_backbone(
+    name: str,
+    *,
+    weights: Mapping[str, np.ndarray] | None = None,
+    size_px: tuple[int, int] | None = None,
+) -> Backbone:
     """Build a net without its classes, and lay trained weights over it.
 
     Args:
@@ -72,13 +86,15 @@ def build_backbone(name: str, *, weights: Mapping[str, np.ndarray] | None = None
             "resnet101", "inception_v3" or "inception_resnet_v2".
         weights: as `common.data.imagenet` gives them, for "lite0" or one of `keras.applications`;
             None leaves chance, drawn by the global seed.
+        size_px: (H, W) of the smallest pictures that it will see, where they are known: 75 x 75 is
+            the least for Inception, 32 x 32 for ResNet, and others take any.
 
     Returns:
         The backbone. Pixels are scaled inside, each net's own way. Stages of "lite0": the stem,
         seven groups of blocks, the head; "tiny" has two groups.
 
     Raises:
-        ValueError: there is no such net, or the weights are another's.
+        ValueError: there is no such net, the weights are another's, or pictures are too small.
     """
     if name in LAYOUTS:
         model = build_efficientnet_lite(LAYOUTS[name])
@@ -88,7 +104,12 @@ def build_backbone(name: str, *, weights: Mapping[str, np.ndarray] | None = None
     if name not in APPLICATIONS:
         known = ", ".join([*LAYOUTS, *APPLICATIONS])
         raise ValueError(f"name must be one of {known}, received {name}")
-    function, stages = APPLICATIONS[name]
+    function, smallest_px, stages = APPLICATIONS[name]
+    if size_px is not None and min(size_px) < smallest_px:
+        raise InputError(
+            f"pictures for {name} must be at least {smallest_px} x {smallest_px}, received "
+            f"{size_px[0]} x {size_px[1]}"
+        )
     pixels = layers.Input((None, None, 3), name="pixels")
     if name.startswith("resnet"):
         scaled = layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEANS])(
@@ -198,7 +219,7 @@ def build_classifier(
 
     Returns:
         What `body` takes -> (B, C) float32 probabilities. The pooled features are the output of its
-        layer "features".
+        layer "features", what the softmax takes that of "logits".
 
     Raises:
         ValueError: there is no such pooling.
@@ -208,8 +229,9 @@ def build_classifier(
     pool = layers.GlobalAveragePooling2D if pooling == "mean" else layers.GlobalMaxPooling2D
     x: Any = pool(name="features", dtype="float32")(body.output)  # (B, D)
     x = layers.Dropout(dropout, name="dropout")(x)
-    x = layers.Dense(n_classes, activation="softmax", name="classes", dtype="float32")(x)  # (B, C)
-    return keras.Model(body.input, x)
+    logits = layers.Dense(n_classes, name="logits", dtype="float32")(x)  # (B, C)
+    shares = layers.Activation("softmax", name="classes", dtype="float32")(logits)
+    return keras.Model(body.input, shares)
 
 
 def build_embedder(classifier: keras.Model) -> keras.Model:

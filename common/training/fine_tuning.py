@@ -9,7 +9,7 @@ Progressive resizing: call `fit_pictures` once with batches of small pictures an
 ones; the net takes any size.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras import ops
 
 from common.checks import check_positive
+from common.inputs.pages import release_pages
 from common.training.fit import OneCycle
 
 # Any trace takes longer than so few steps without one.
@@ -42,21 +43,28 @@ def fit_pictures(
         batches: of known number, ((B, ...) inputs, (B, C) shares of the classes, which sum to 1),
             shuffled anew every epoch.
         epochs: passes over the batches, > 0.
-        learning_rate: the highest.
-        weight_decay: as a share of the rate. Only what has two axes or more decays: kernels, but no
-            biases and no batch norms.
+        learning_rate: the highest, > 0.
+        weight_decay: as a share of the rate, >= 0. Only what has two axes or more decays: kernels,
+            but no biases and no batch norms.
         rates: {layer name: factor on the rate, >= 0}; layers that are not named have 1. A part that
-            was split off may be named.
+            was split off may be named. A factor of 0 stops what learns, but not the statistics of
+            batch norms, which still follow the batches: `freeze` stops both.
         warm_up: share of all steps that the rate takes to rise, in [0, 1).
         label_smoothing: share of each target that is spread over all classes, in [0, 1).
 
     Raises:
-        ValueError: epochs is not positive, or rates knows no layer of the net.
+        ValueError: a number is out of its range, or rates knows no layer of the net.
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; Howard and Ruder,
         "Universal Language Model Fine-tuning for Text Classification", 2018.
     """
     check_positive("epochs", epochs)
+    check_positive("learning_rate", learning_rate)
+    _check_shares(warm_up=warm_up, label_smoothing=label_smoothing)
+    rates = rates or {}
+    _check_not_negative(
+        {"weight_decay": weight_decay, **{f"rate of {k}": r for k, r in rates.items()}}
+    )
     n_steps = epochs * len(batches)
     schedule = OneCycle(learning_rate, n_steps=n_steps, n_warm_up=int(warm_up * n_steps))
     optimizer = StagedAdamW(schedule, decay=weight_decay)
@@ -65,9 +73,9 @@ def fit_pictures(
         optimizer,
         keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
         run_eagerly=is_eager,
-        jit_compile=False,
+        jit_compile="auto",  # XLA on GPUs, but not where `set_all` made operations deterministic.
     )
-    optimizer.build_for(model, rates or {})
+    optimizer.build_for(model, rates)
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0)  # They come shuffled.
 
 
@@ -83,7 +91,8 @@ def make_predict(
 
     Returns:
         (N, ...) arrays of any numbers, N > 0 -> (N, ...), or a tuple of such, one for each output.
-        Pictures may be of any size from call to call; a memory map is read where it is looked at.
+        Pictures may be of any size from call to call; a memory map is read where it is looked at,
+        and no page of it stays in memory, unless it is a private one (mode "c").
 
     Raises:
         ValueError: batch_size is not positive; the function itself: there are no pictures.
@@ -102,6 +111,7 @@ def make_predict(
         for start in range(0, n_rows, batch_size):
             batch = np.asarray(pictures[start : start + batch_size], np.float32)
             found = [array.numpy() for array in traced(tf.constant(batch))]
+            release_pages(pictures)
             if not results:
                 results = [np.empty((n_rows, *array.shape[1:]), dtype) for array in found]
             for result, array in zip(results, found, strict=True):
@@ -127,12 +137,20 @@ class StagedAdamW(keras.optimizers.Adam):  # type: ignore[misc]
     Args:
         learning_rate: a number or a schedule.
         decay: as a share of each variable's rate.
+        factors: on the rate, one for each variable that learns, in the net's order, as `build_for`
+            finds them; none: 1 for all.
     """
 
-    def __init__(self, learning_rate: Any, *, decay: float = 0.0, **options: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: Any,
+        *,
+        decay: float = 0.0,
+        factors: Sequence[float] = (),
+        **options: Any,
+    ) -> None:
         super().__init__(learning_rate, **options)
-        self.decay = decay
-        self._factors: list[float] = []
+        self.decay, self.factors = decay, list(factors)
 
     def build_for(self, model: keras.Model, rates: Mapping[str, float]) -> None:
         """Make the moments of a net's variables and give each variable its layer's factor.
@@ -141,7 +159,6 @@ class StagedAdamW(keras.optimizers.Adam):  # type: ignore[misc]
             ValueError: no name is a layer of the net.
         """
         variables = model.trainable_variables
-        self.build(variables)
         layers = {layer.name: layer for layer in model.layers}
         known = rates.keys() & layers.keys()
         if rates and not known:
@@ -151,16 +168,42 @@ class StagedAdamW(keras.optimizers.Adam):  # type: ignore[misc]
             for name in known
             for variable in layers[name].trainable_variables
         }
-        self._factors = [factor_of.get(id(variable), 1.0) for variable in variables]
+        self.factors = [float(factor_of.get(id(variable), 1.0)) for variable in variables]
+        self.build(variables)
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Make the moments, as Keras does.
+
+        Raises:
+            ValueError: there are other factors than variables, as in a net that was frozen since.
+        """
+        if self.factors and len(self.factors) != len(variables):
+            raise ValueError(
+                f"factors must be {len(variables)}, one for each variable, received "
+                f"{len(self.factors)}"
+            )
+        super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move one variable."""
         index = self._get_variable_index(variable)
-        rate = learning_rate * self._factors[index] if self._factors else learning_rate
+        rate = learning_rate * self.factors[index] if self.factors else learning_rate
         if self.decay and len(variable.shape) > 1:
             self.assign_sub(variable, variable * ops.cast(rate * self.decay, variable.dtype))
         super().update_step(gradient, variable, rate)
 
     def get_config(self) -> dict[str, Any]:
         """Tell the arguments, for saving."""
-        return super().get_config() | {"decay": self.decay}
+        return super().get_config() | {"decay": self.decay, "factors": self.factors}
+
+
+def _check_shares(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must be in [0, 1), received {value}")
+
+
+def _check_not_negative(values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be >= 0, received {value}")

@@ -22,8 +22,8 @@ def fit_linear_probe(
         class without a label gets 0.
 
     Raises:
-        ValueError: lengths or ranks differ, inverse_penalty is not positive, or labels are of one
-            class only.
+        ValueError: lengths or ranks differ, inverse_penalty is not positive, a label is out of
+            range, or labels are of one class only.
 
     Source: Alain and Bengio, "Understanding Intermediate Layers Using Linear Classifier Probes",
         2016; the fit is scikit-learn's.
@@ -36,6 +36,9 @@ def fit_linear_probe(
     check_shape("features", features, (None, None))
     check_same_length(features=features, labels=labels)
     check_positive("inverse_penalty", inverse_penalty)
+    is_out = (labels < 0) | (labels >= n_classes)
+    if is_out.any():
+        raise ValueError(f"labels must be in [0, {n_classes}), received {labels[is_out][0]}")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=300))
     model.fit(np.asarray(features, np.float32), labels)
     last = model[-1]

@@ -81,11 +81,11 @@ class Config:
     views: int = 1  # of each picture, averaged in the prediction: itself, two flips, three turns
     mean: str = "arithmetic"  # of the views: arithmetic, or geometric
     side_px: int = 128  # of the pictures that nets see
-    backbone: str = "lite0"  # the trained net; tiny: two blocks of chance, for tests
+    backbone: str = "lite0"  # the pretrained net; tiny: two untrained blocks, for tests
     n_neighbors: int = 5  # pictures that vote
-    epochs: int = 10  # passes over the pictures; the trained net only
-    scratch_epochs: int = 40  # likewise of a small ResNet from chance; Inception, slower, has fewer
-    learning_rate: float = 0.001  # the highest, of the trained net's head
+    epochs: int = 10  # passes over the pictures; the pretrained net only
+    scratch_epochs: int = 40  # likewise of a small ResNet from scratch; Inception, slower, has less
+    learning_rate: float = 0.001  # the highest, of the pretrained net's head
     threads: int = 1  # per fit
 
 

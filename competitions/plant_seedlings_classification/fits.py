@@ -1,4 +1,4 @@
-"""The fits: trained features under a simple model, and nets.
+"""The fits: pretrained features under a simple model, and nets.
 
 Each predicts every view of a picture: (n, V, C) probabilities, which the pipeline averages.
 """
@@ -20,7 +20,7 @@ from common.training.pseudo_labels import PseudoLabels
 from competitions.plant_seedlings_classification.competition import SPECIES, Config
 from competitions.plant_seedlings_classification.nets import (
     SETTINGS,
-    build_trained,
+    build_pretrained,
     see,
     train_net,
 )
@@ -39,15 +39,15 @@ INVERSE_PENALTY = 0.01  # of the logistic regression, on features of unit varian
 
 
 def make_features(plants: Plants, config: Config) -> np.ndarray:
-    """Look at every view of every picture with the trained net as it is.
+    """Look at every view of every picture with the pretrained net as it is.
 
     Nothing is learnt, so all folds share them.
 
     Returns:
         (n, V, D) float16, the head's maps averaged over the picture.
     """
-    set_all(0)  # The tiny net is chance.
-    body = build_trained(config).model
+    set_all(0)  # The tiny net has random weights.
+    body = build_pretrained(config).model
     pooled = keras.layers.GlobalAveragePooling2D()(body.output)
     predict = make_predict(keras.Model(body.input, pooled), dtype=np.float16)
     return predict_views(predict, plants.pictures, VIEWS)
@@ -56,7 +56,7 @@ def make_features(plants: Plants, config: Config) -> np.ndarray:
 def fit_features_logistic(
     features: np.ndarray, plants: Plants, config: Config, fit_rows: np.ndarray, seed: int
 ) -> Fitted:
-    """Fit a linear softmax on trained features of all views.
+    """Fit a linear softmax on pretrained features of all views.
 
     Args:
         features: (n, V, D).
@@ -82,25 +82,31 @@ def fit_features_logistic(
 def fit_features_knn(
     features: np.ndarray, plants: Plants, config: Config, fit_rows: np.ndarray, seed: int
 ) -> Fitted:
-    """Let the nearest pictures vote, by the cosine of trained features, nearer ones more.
+    """Let the nearest pictures vote, by the cosine of pretrained features, nearer ones more.
+
+    Features count from their mean. In the base, a picture is the mean of its views at unit length,
+    so that it has one vote; each view that is asked for has neighbours of its own.
 
     Args:
         features: (n, V, D).
         plants: all pictures.
         config: for the number of neighbours.
-        fit_rows: (m,) int, rows to learn from: all of their views are the base.
+        fit_rows: (m,) int, rows to learn from.
         seed: not used: nothing is drawn.
     """
     n_views, n_dims = features.shape[1:]
-    mean = features[fit_rows].astype(np.float32).mean(axis=(0, 1))
-    base = features[fit_rows].astype(np.float32).reshape(-1, n_dims) - mean
-    labels = np.repeat(plants.label[fit_rows], n_views)
+    views = features[fit_rows].astype(np.float32)
+    mean = views.mean(axis=(0, 1))
+    views -= mean
+    base = (views / np.linalg.norm(views, axis=2, keepdims=True)).mean(axis=1)
     search = NearestNeighbors(config.n_neighbors, metric="cosine").fit(base)
 
     def predict(rows: np.ndarray) -> np.ndarray:
         asked = features[rows].astype(np.float32).reshape(-1, n_dims) - mean
         distances, found = search.kneighbors(asked)
-        shares = vote(labels, distances, found, n_classes=N_CLASSES, weights="distance")
+        shares = vote(
+            plants.label[fit_rows], distances, found, n_classes=N_CLASSES, weights="distance"
+        )
         return shares.reshape(len(rows), n_views, N_CLASSES)
 
     return Fitted(predict, base.size)

@@ -1,4 +1,4 @@
-"""The nets: a trained one, tuned finely, and two small ones from chance."""
+"""The nets: a pretrained one, fine-tuned, and two small ones from scratch."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data.imagenet import load_lite0_weights
+from common.data.imagenet import load_weights
 from common.data.paths import load_home
 from common.inputs.augment import Augment, compose, flip, jitter_colour, random_erase, warp
 from common.inputs.mixing import Mix, cutmix, mixup
@@ -51,14 +51,15 @@ SETTINGS = {
     "inception_small": Settings("inception"),
 }
 
-# Of the trained net.
+# Of the pretrained net.
 LOWEST_RATE = 0.3  # of the first stage, as a share of the head's; those between are geometric
-DROPOUT, WEIGHT_DECAY, SMOOTHING = 0.3, 0.02, 0.1
-# Of nets from chance.
+DROPOUT, WEIGHT_DECAY = 0.3, 0.02
+# Of nets from scratch.
 SCRATCH_PX = 64
 SCRATCH_RATE, SCRATCH_DECAY = 3e-3, 0.05
 TINY_WIDTHS = (4, 8)
 EPOCHS = {"resnet": 1.0, "inception": 0.35}  # as a share of the config's: in the same minutes
+SMOOTHING = 0.1  # share of a certain label that is spread over all species
 
 
 def train_net(
@@ -70,7 +71,7 @@ def train_net(
     name: str,
     labelled: PseudoLabels | None = None,
 ) -> keras.Model:
-    """Train a net.
+    """Train a net, in as many steps as its own rows fill, whatever it learns from besides.
 
     Args:
         plants: all pictures.
@@ -78,13 +79,15 @@ def train_net(
         fit_rows: (m,) int, rows to learn from.
         seed: of weights, shuffling and all that is drawn.
         name: a key of SETTINGS.
-        labelled: other rows that are learnt from too, with the labels that a model gave them.
+        labelled: other rows that are learnt from too, with the labels that a model gave them,
+            which are not smoothed here.
 
     Returns:
         Pictures, as `see` gives them, to (B, C) probabilities.
     """
     settings = SETTINGS[name]
-    rows, labels = fit_rows, np.eye(len(SPECIES), dtype=np.float32)[plants.label[fit_rows]]
+    one_hot = np.eye(len(SPECIES), dtype=np.float32)[plants.label[fit_rows]]
+    rows, labels = fit_rows, smooth_labels(one_hot)
     if labelled is not None:
         rows = np.concatenate([rows, labelled.rows])
         labels = np.concatenate([labels, labelled.target])
@@ -97,14 +100,26 @@ def train_net(
         seed=seed,
         augment=make_augment(settings),
         mix=settings.mix,
-    )
+    ).take(max(1, len(fit_rows) // BATCH))  # Every epoch takes them from another order.
     if settings.net == "transfer":
-        return _tune_trained(batches, config)
-    return _train_from_chance(batches, config, settings)
+        return _fine_tune(batches, config)
+    return _train_from_scratch(batches, config, settings)
+
+
+def smooth_labels(one_hot: np.ndarray) -> np.ndarray:
+    """Spread a share of each label over all species, so that a net need not become certain.
+
+    Args:
+        one_hot: (n, C) float32.
+
+    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016.
+    """
+    smoothed: np.ndarray = one_hot * (1 - SMOOTHING) + SMOOTHING / one_hot.shape[1]
+    return smoothed
 
 
 def see(pictures: np.ndarray, name: str) -> np.ndarray:
-    """Make pictures as large as a net sees them: smaller, by areas, for nets from chance.
+    """Make pictures as large as a net sees them: smaller, by areas, for nets from scratch.
 
     Args:
         pictures: (n, S, S, 3) uint8.
@@ -116,10 +131,16 @@ def see(pictures: np.ndarray, name: str) -> np.ndarray:
     return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
 
 
-def build_trained(config: Config) -> Backbone:
-    """Build the trained net that the config names."""
-    weights = load_lite0_weights(load_home().packages) if config.backbone == "lite0" else None
-    return build_backbone(config.backbone, weights=weights)
+def build_pretrained(config: Config) -> Backbone:
+    """Build the net that the config names, with what it learnt on ImageNet.
+
+    Raises:
+        InputError: there is no such net, its weights are neither here nor to be had, or pictures
+            are too small for it.
+    """
+    weights = load_weights(config.backbone, load_home().packages)
+    size_px = (config.side_px, config.side_px)
+    return build_backbone(config.backbone, weights=weights, size_px=size_px)
 
 
 def make_augment(settings: Settings) -> Augment:
@@ -134,9 +155,9 @@ def make_augment(settings: Settings) -> Augment:
     return compose(*steps)
 
 
-def _tune_trained(batches: tf.data.Dataset, config: Config) -> keras.Model:
-    """Train the trained net on: lower stages learn more slowly, batch norms not at all."""
-    backbone = build_trained(config)
+def _fine_tune(batches: tf.data.Dataset, config: Config) -> keras.Model:
+    """Train the pretrained net on: lower stages learn more slowly, batch norms not at all."""
+    backbone = build_pretrained(config)
     freeze(backbone, n_stages=0, norms_learn=False)
     net = build_classifier(backbone.model, n_classes=len(SPECIES), dropout=DROPOUT)
     factors = np.geomspace(LOWEST_RATE, 1, len(backbone.stages)).tolist()
@@ -147,12 +168,13 @@ def _tune_trained(batches: tf.data.Dataset, config: Config) -> keras.Model:
         learning_rate=config.learning_rate,
         weight_decay=WEIGHT_DECAY,
         rates=find_rates(backbone, factors),
-        label_smoothing=SMOOTHING,
     )
     return net
 
 
-def _train_from_chance(batches: tf.data.Dataset, config: Config, settings: Settings) -> keras.Model:
+def _train_from_scratch(
+    batches: tf.data.Dataset, config: Config, settings: Settings
+) -> keras.Model:
     build = build_resnet if settings.net == "resnet" else build_inception
     if config.backbone == "tiny":
         net = build(TINY_WIDTHS, n_classes=len(SPECIES))
@@ -164,6 +186,5 @@ def _train_from_chance(batches: tf.data.Dataset, config: Config, settings: Setti
         epochs=math.ceil(config.scratch_epochs * EPOCHS[settings.net]),
         learning_rate=SCRATCH_RATE,
         weight_decay=SCRATCH_DECAY,
-        label_smoothing=SMOOTHING,
     )
     return net

@@ -1,4 +1,7 @@
-"""The pictures of `run --pictures`: what is taken for what, and where a net looks."""
+"""The pictures of `run --pictures`: what is taken for what, and where a net looks.
+
+A run keeps no net: the one whose mistakes and looks are drawn is trained anew.
+"""
 
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from competitions.plant_seedlings_classification.competition import SPECIES, Con
 from competitions.plant_seedlings_classification.nets import train_net
 from competitions.plant_seedlings_classification.plants import Plants
 
-N_MISTAKES, N_LOOKS = 24, 6
+N_WORST, N_LOOKS = 24, 6
 PATCH, STRIDE = 5, 12  # the covered square and its steps, as parts of the side
 
 
@@ -43,49 +46,64 @@ def draw_confusions(oof: OutOfFold, path: Path) -> None:
     figure.savefig(path)
 
 
-def draw_mistakes(oof: OutOfFold, plants: Plants, path: Path) -> None:
-    """Draw held-out pictures that were taken for another species, evenly spread ones of them.
-
-    Args:
-        oof: held-out rows.
-        plants: all pictures.
-        path: of the PNG.
-    """
-    wrong = np.flatnonzero(oof.target != oof.prediction)
-    shown = (
-        np.unique(np.linspace(0, len(wrong) - 1, N_MISTAKES).astype(int)) if len(wrong) else wrong
-    )
-    figure = Figure(figsize=(12, 9), layout="constrained")
-    panels = figure.subplots(4, N_MISTAKES // 4)
-    held = np.flatnonzero(~plants.is_test)
-    for axes in panels.flat:
-        axes.set_axis_off()
-    for axes, row in zip(panels.flat, wrong[shown], strict=False):
-        axes.imshow(plants.pictures[held[row]])
-        said, true = SPECIES[oof.prediction[row]], SPECIES[oof.target[row]]
-        axes.set_title(f"{said}\nis {true}", fontsize=8)
-    figure.savefig(path)
-
-
-def draw_looks(oof: OutOfFold, plants: Plants, config: Config, path: Path) -> None:
-    """Draw where a net looks: what it loses by covered squares, and Grad-CAM at its last maps.
-
-    The net is trained anew, on all folds but the first, and looks at the first.
+def train_without_first(
+    oof: OutOfFold, plants: Plants, config: Config
+) -> tuple[keras.Model, np.ndarray]:
+    """Train a net on all folds but the first.
 
     Args:
         oof: held-out rows.
         plants: all pictures.
         config: of the net; a few epochs do.
+
+    Returns:
+        The net, and (n,) int, the rows of the first fold.
+    """
+    is_first = oof.fold == oof.fold.min()
+    held = np.flatnonzero(~plants.is_test)
+    net = train_net(plants, config, held[~is_first], seed=0, name="finetune")
+    return net, held[is_first]
+
+
+def draw_worst(net: keras.Model, plants: Plants, rows: np.ndarray, path: Path) -> None:
+    """Draw pictures that a net takes for another species, those it is most wrong about first.
+
+    Args:
+        net: pictures to (B, C) probabilities.
+        plants: all pictures.
+        rows: (n,) int, of which the net learnt nothing.
         path: of the PNG.
     """
-    first = oof.fold == oof.fold.min()
-    held = np.flatnonzero(~plants.is_test)
-    rows = held[first][np.linspace(0, first.sum() - 1, N_LOOKS).astype(int)]
-    net = train_net(plants, config, held[~first], seed=0, name="finetune")
+    shares = make_predict(net)(plants.pictures[rows])
+    label, said = plants.label[rows], shares.argmax(axis=1)
+    given = shares[np.arange(len(rows)), label]
+    order = np.argsort(given, kind="stable")
+    worst = order[said[order] != label[order]][:N_WORST]
+    figure = Figure(figsize=(12, 9), layout="constrained")
+    panels = list(figure.subplots(4, N_WORST // 4).flat)
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, k in zip(panels, worst, strict=False):
+        title = f"{SPECIES[said[k]]}: {shares[k].max():.0%}\nis {SPECIES[label[k]]}: {given[k]:.0%}"
+        _lay_over(axes, plants.pictures[rows[k]], None, title)
+    figure.savefig(path)
+
+
+def draw_looks(net: keras.Model, plants: Plants, rows: np.ndarray, path: Path) -> None:
+    """Draw where a net looks: what it loses by covered squares, and Grad-CAM at its last maps.
+
+    Args:
+        net: pictures to (B, C) probabilities, a head on a pretrained net.
+        plants: all pictures.
+        rows: (n,) int, of which the net learnt nothing; some of them are drawn.
+        path: of the PNG.
+    """
+    rows = rows[np.linspace(0, len(rows) - 1, N_LOOKS).astype(int)]
     pictures, label = plants.pictures[rows], plants.label[rows]
     maps = net.get_layer("features").input
-    lower, upper = keras.Model(net.input, maps), keras.Model(maps, net.output)
-    lit = grad_cam(lower, upper, pictures.astype(np.float32), label, of_probabilities=True)
+    lower = keras.Model(net.input, maps)
+    upper = keras.Model(maps, net.get_layer("logits").output)
+    lit = grad_cam(lower, upper, pictures.astype(np.float32), label)
     side, predict = pictures.shape[1], make_predict(net)
     figure = Figure(figsize=(2 * N_LOOKS, 6.5), layout="constrained")
     for column, axes in enumerate(figure.subplots(3, N_LOOKS).T):

@@ -1,6 +1,7 @@
 """From raw pictures to a submission."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,12 @@ import pandas as pd
 from common.checks import InputError, check_choices
 from common.contract import Cost, Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
+from common.data.imagenet import load_weights
+from common.data.paths import load_home
 from common.ensemble.blend import nonnegative_weights, weighted_mean
 from common.inference.tta import geometric_mean_views, mean_views
 from common.metrics.classification import log_loss
+from common.nets.transfer import APPLICATIONS, LAYOUTS
 from common.seeds import derive
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
@@ -34,7 +38,10 @@ from competitions.plant_seedlings_classification.fits import (
     VIEWS,
     make_features,
 )
+from competitions.plant_seedlings_classification.nets import smooth_labels
 from competitions.plant_seedlings_classification.plants import Plants, load_plants
+
+log = logging.getLogger(__name__)
 
 AFTER = ("models", "views", "mean")  # settings that no fit is given
 MEANS: dict[str, Callable[..., np.ndarray]] = {
@@ -42,11 +49,7 @@ MEANS: dict[str, Callable[..., np.ndarray]] = {
     "geometric": geometric_mean_views,
 }
 TEACHER = "finetune"
-# A net that is taught with smoothed labels says 0.91 where it is sure.
-TAUGHT: dict[str, Callable[..., PseudoLabels]] = {
-    "pseudo_labels": label_soft,
-    "pseudo_labels_hard": partial(label_hard, threshold=0.7),
-}
+LEAST_SURE = 0.7  # A net that is taught with smoothed labels says about 0.91 where it is sure.
 LOOK_EPOCHS = 4  # of the net that is trained for the pictures: enough to see where it looks
 FIELDS = [field.name for field in dataclasses.fields(Config)]
 
@@ -66,10 +69,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     Raises:
         InputError: a file or a setting is not as it must be.
     """
-    check_choices("models", config.models, [*FEATURE_FITS, *NET_FITS], error=InputError)
-    check_choices("mean", config.mean, MEANS, error=InputError)
-    if not 1 <= config.views <= len(VIEWS):
-        raise InputError(f"views must be in [1, {len(VIEWS)}], received {config.views}")
+    check_config(config)
 
     # 1. Read: all pictures in one size, decoded once for all runs.
     store = FoldStore(work, raw, code=Path(__file__).parent)
@@ -100,6 +100,8 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         target,
         groups=fitted[0].fold[is_held],
     )
+    weights = dict(zip(config.models, blend.choice.round(3).tolist(), strict=True))
+    log.info("weights for the test: %s", weights)
 
     # 5. Hand over the likeliest species.
     oof = OutOfFold(
@@ -122,6 +124,34 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     )
 
 
+def check_config(config: Config) -> None:
+    """Check settings, and fetch weights that are not here: once, before many fits ask for them.
+
+    Raises:
+        InputError: a setting is none that there is, or weights are not to be had.
+    """
+    check_choices("models", config.models, [*FEATURE_FITS, *NET_FITS], error=InputError)
+    check_choices("mean", config.mean, MEANS, error=InputError)
+    check_choices("backbone", config.backbone, [*LAYOUTS, *APPLICATIONS], error=InputError)
+    if not 1 <= config.views <= len(VIEWS):
+        raise InputError(f"views must be in [1, {len(VIEWS)}], received {config.views}")
+    if config.backbone in APPLICATIONS:
+        load_weights(config.backbone, load_home().packages)
+
+
+def label_hard_smoothed(probabilities: np.ndarray, rows: np.ndarray) -> PseudoLabels:
+    """Take what the teacher is sure of for true, and smooth it as true labels are."""
+    found = label_hard(probabilities, rows, threshold=LEAST_SURE)
+    return dataclasses.replace(found, target=smooth_labels(found.target))
+
+
+# The teacher's probabilities are smooth already: it was taught so.
+TAUGHT: dict[str, Callable[..., PseudoLabels]] = {
+    "pseudo_labels": label_soft,
+    "pseudo_labels_hard": label_hard_smoothed,
+}
+
+
 def fit_model(
     name: str,
     plants: Plants,
@@ -132,7 +162,7 @@ def fit_model(
 ) -> CrossFitted:
     """Fit one model on every fold, (n, V, C).
 
-    What it needs first, trained features or another model's word on the test, is made or found
+    What it needs first, pretrained features or another model's word on the test, is made or found
     among what is kept.
     """
     cross: Any = partial(
@@ -158,22 +188,19 @@ def fit_model(
 
 
 def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.ndarray, Cost]:
-    """Load the trained net's features of all views, (n, V, D), made at the first call."""
+    """Load the pretrained net's features of all views, (n, V, D), made at the first call."""
     kept = store.of("features", config, without={*FIELDS} - {"backbone", "side_px", "threads"})
     return make_features_once(partial(make_features, plants, config), keep=kept)
 
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:
-    """Draw what is mixed up with what, the worst mistakes, and where a net looks."""
-    from competitions.plant_seedlings_classification.pictures import (
-        draw_confusions,
-        draw_looks,
-        draw_mistakes,
-    )
+    """Draw what is mixed up with what, and of a net trained anew the worst mistakes and looks."""
+    from competitions.plant_seedlings_classification import pictures
 
     config = Config(epochs=LOOK_EPOCHS)
     with TemporaryDirectory() as work:
         plants = load_plants(raw, Path(work), side_px=config.side_px)
-    draw_confusions(outcome.oof, out / "confusions.png")
-    draw_mistakes(outcome.oof, plants, out / "mistakes.png")
-    draw_looks(outcome.oof, plants, config, out / "looks.png")
+    pictures.draw_confusions(outcome.oof, out / "confusions.png")
+    net, held_rows = pictures.train_without_first(outcome.oof, plants, config)
+    pictures.draw_worst(net, plants, held_rows, out / "worst.png")
+    pictures.draw_looks(net, plants, held_rows, out / "looks.png")

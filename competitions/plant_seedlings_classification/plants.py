@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -15,7 +14,7 @@ from common.neighbors.knn import NearestNeighbors
 from competitions.plant_seedlings_classification.competition import SPECIES
 
 THUMBNAIL_PX = 24
-NEARLY_SAME = 0.1  # 1 less the correlation of two thumbnails: the same shot, cropped or saved anew
+NEARLY_SAME = 0.1  # 1 less the correlation of two thumbnails: one shot, cropped, turned, saved anew
 
 
 class Plants(NamedTuple):
@@ -45,49 +44,74 @@ def load_plants(raw: Path, work: Path, *, side_px: int) -> Plants:
         side_px: of the squares that they become.
 
     Raises:
-        InputError: a folder of train is no species, a test picture is missing, or a file is no
-            picture.
+        InputError: folders of train are not the species, a name is there twice, a test picture is
+            missing, or a file is no picture.
     """
     train = sorted(path.relative_to(raw).as_posix() for path in raw.glob("train/*/*"))
-    species = [name.split("/")[1] for name in train]
-    if unknown := sorted(set(species) - set(SPECIES)):
-        raise InputError(
-            f"{raw / 'train'} must hold folders named {', '.join(SPECIES)}, received {unknown[0]}"
-        )
+    _check_train(raw / "train", train)
     sample = load_table(raw / "sample_submission.csv", columns=("file", "species"))
     test = [f"test/{name}" for name in sample["file"]]
-    pictures = load_pictures(
-        raw, [*train, *test], work / "pictures", height_px=side_px, width_px=side_px
-    )
+    cache = work / "pictures"
+    pictures = load_pictures(raw, [*train, *test], cache, height_px=side_px, width_px=side_px)
+    small = load_pictures(raw, train, cache, height_px=THUMBNAIL_PX, width_px=THUMBNAIL_PX)
     numbers = {name: number for number, name in enumerate(SPECIES)}
     n_train = len(train)
     group = np.arange(len(pictures))
-    group[:n_train] = find_near_duplicates(pictures[:n_train])
+    group[:n_train] = find_near_duplicates(small)
     return Plants(
         names=np.array([name.rpartition("/")[2] for name in [*train, *test]]),
         pictures=pictures,
-        label=np.array([numbers[name] for name in species] + [-1] * len(test)),
+        label=np.array([numbers[name.split("/")[1]] for name in train] + [-1] * len(test)),
         is_test=np.arange(len(pictures)) >= n_train,
         group=group,
     )
 
 
-def find_near_duplicates(pictures: np.ndarray) -> np.ndarray:
+def find_near_duplicates(thumbnails: np.ndarray) -> np.ndarray:
     """Group pictures that are nearly the same: (n,) int, equal within a group.
 
-    Thumbnails less their means are compared by the cosine, which is their correlation; whatever is
+    Thumbnails less their means are compared by the cosine, which is their correlation, upright,
+    turned and mirrored, since nets learn from pictures in all of these positions. Whatever is
     linked through others is one group.
 
     Args:
-        pictures: (n, S, S, 3) uint8.
+        thumbnails: (n, S, S, 3) uint8.
     """
-    size = (THUMBNAIL_PX, THUMBNAIL_PX)
-    small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
-    flat = np.stack(small).reshape(len(small), -1).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat[np.abs(flat).max(axis=1) == 0] = 1.0  # One colour has no correlation.
-    found = NearestNeighbors(metric="cosine").fit(flat).radius_neighbors(radius=NEARLY_SAME)[1]
-    first = np.repeat(np.arange(len(flat)), [len(rows) for rows in found])
-    links = coo_matrix((np.ones(len(first)), (first, np.concatenate(found))), 2 * (len(flat),))
+    n = len(thumbnails)
+    search = NearestNeighbors(metric="cosine").fit(_flatten(thumbnails))
+    links = coo_matrix((n, n))
+    for sides in (thumbnails, np.flip(thumbnails, 2)):
+        for quarters in range(4):
+            asked = _flatten(np.rot90(sides, quarters, axes=(1, 2)))
+            found = search.radius_neighbors(asked, radius=NEARLY_SAME)[1]
+            first = np.repeat(np.arange(n), [len(rows) for rows in found])
+            links += coo_matrix((np.ones(len(first)), (first, np.concatenate(found))), (n, n))
     group: np.ndarray = connected_components(links)[1]
     return group
+
+
+def _flatten(thumbnails: np.ndarray) -> np.ndarray:
+    """Make rows whose cosine is their correlation: (n, 3 S^2) float32."""
+    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat[np.abs(flat).max(axis=1) == 0] = 1.0  # One colour has no correlation.
+    return flat
+
+
+def _check_train(folder: Path, train: list[str]) -> None:
+    """Check the folders and names of train pictures, which are ids without their folders."""
+    received = {name.split("/")[1] for name in train}
+    if unknown := sorted(received - set(SPECIES)):
+        raise InputError(
+            f"{folder} must hold folders named {', '.join(SPECIES)}, received {unknown[0]}"
+        )
+    if missing := [name for name in SPECIES if name not in received]:
+        raise InputError(
+            f"{folder} must hold pictures of all species, received none of {missing[0]}"
+        )
+    at: dict[str, str] = {}
+    for path in train:
+        name = path.rpartition("/")[2]
+        if name in at:
+            raise InputError(f"{folder} must hold each name once, received {at[name]} and {path}")
+        at[name] = path

@@ -10,7 +10,8 @@ from common.data.images import write_picture
 from competitions.plant_seedlings_classification.competition import SPECIES
 
 SIDE_PX = 24
-N_ROWS, N_TEST = 72, 12
+N_ROWS = 72
+TEST_SHARE = 794 / 4750  # Kaggle's
 
 
 def write_sample(raw: Path, seed: int, *, n_rows: int | None = None, signal: bool = True) -> None:
@@ -19,15 +20,17 @@ def write_sample(raw: Path, seed: int, *, n_rows: int | None = None, signal: boo
     Args:
         raw: an empty folder.
         seed: of everything made up.
-        n_rows: pictures of train.
+        n_rows: pictures of train; the test has one of each species at least.
         signal: whether number and colour of the leaves tell the species.
     """
     rng = np.random.default_rng(seed)
-    for number in range(n_rows or N_ROWS):
+    n_train = n_rows or N_ROWS
+    n_test = max(len(SPECIES), round(TEST_SHARE * n_train))
+    for number in range(n_train):
         species = number % len(SPECIES)
         folder = raw / "train" / SPECIES[species]
         write_picture(folder / f"{number:09x}.png", _draw(species, rng, signal=signal))
-    names = [f"{number:09x}.png" for number in range(N_TEST)]
+    names = [f"{number:09x}.png" for number in range(n_test)]
     for number, name in enumerate(names):
         write_picture(raw / "test" / name, _draw(number % len(SPECIES), rng, signal=signal))
     table = pd.DataFrame({"file": names, "species": SPECIES[-1]})

@@ -15,15 +15,13 @@ class Known:
 
     Attributes:
         frames: n of them.
-        thumbnails: (n, D) float32.
         pixels: (n, H, W, 3) uint8; (0, H, W, 3) where no model looks at them.
-        weights: of the trained net; None for "tiny", or where no model needs them.
+        weights: of the pretrained net; None for "tiny", or where no model needs them.
         frozen: (n, D) float32 features of the net as it came; (n, 0) where no model needs them.
         frozen_cost: of these.
     """
 
     frames: Frames
-    thumbnails: np.ndarray
     pixels: np.ndarray
     weights: Mapping[str, np.ndarray] | None
     frozen: np.ndarray

@@ -1,9 +1,10 @@
-"""The nets: one that was trained on ImageNet, and one from scratch."""
+"""The nets: one that was pretrained on ImageNet, and one from scratch."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -28,6 +29,9 @@ VIEWS = (identity(), shift(0, -4), shift(0, 4))
 size, for which batch norms have other statistics.
 """
 
+OTHER_NORMS = ("clean", "fit")
+"""Statistics of batch norms that are compared with those of the pool that is asked about."""
+
 AUGMENT = compose(
     partial(warp, turn_deg=7, zoom=0.22, stretch=0.1, shift=0.1),
     partial(jitter_colour, brightness=0.2, contrast=0.4, saturation=0.5),
@@ -35,6 +39,7 @@ AUGMENT = compose(
 )
 LABEL_SMOOTHING = 0.1
 ADAPT_FRAMES, ADAPT_BATCH = 2560, 64  # by which batch norms are brought to a pool
+ENLARGED = 3  # Lite0 learnt from 224 pixels
 _BLOCK = 1024  # frames that are held in memory at once
 
 
@@ -44,7 +49,7 @@ class Settings(NamedTuple):
     learning_rate: float  # the highest
     weight_decay: float  # as a share of the rate
     dropout: float  # share of pooled features dropped
-    starts_trained: bool  # or from chance
+    starts_trained: bool  # or from scratch
 
 
 SETTINGS = {
@@ -52,6 +57,11 @@ SETTINGS = {
     "cnn_large": Settings(3e-3, 0.05, 0.3, True),
     "resnet": Settings(3e-3, 0.05, 0.2, False),
 }
+
+
+def compares(config: Config) -> bool:
+    """Tell whether nets answer also for other views and by other norms."""
+    return config.norms != "pool" or "views" in config.after
 
 
 def fit_net(
@@ -63,9 +73,10 @@ def fit_net(
     name: str,
     labelled: PseudoLabels | None = None,
 ) -> Fitted:
-    """Fit a net to frames; it answers for every view, and tells where a frame lies among others.
+    """Fit a net to frames; it answers for others, and tells where they lie among each other.
 
-    Before that, it answers with the batch norms of the fit, by which it is seen what others bring.
+    Where variants are compared, it answers also for shifted frames, and by other statistics of its
+    batch norms: those of the fit's frames as they are, and as they were seen in training, altered.
 
     Args:
         known: of all frames.
@@ -76,24 +87,29 @@ def fit_net(
         labelled: other rows with labels that another net gave.
 
     Returns:
-        The fitted net, whose `predict` gives (rows, C + V C + N_DIMS): probabilities by the norms
-        of the fit, and of each of VIEWS and coordinates by those of the pool.
+        The fitted net, whose `predict` gives (rows, C + N_DIMS): probabilities and coordinates; or
+        (rows, (V + 2) C + N_DIMS): probabilities of each of VIEWS, by the norms of OTHER_NORMS, and
+        coordinates.
     """
     net = train(known, config, fit_rows, seed, name=name, labelled=labelled)
     answer = make_answer(net)
-    as_fitted = net.get_weights()
-    is_test = known.frames.is_test
+    as_fitted, is_test = net.get_weights(), known.frames.is_test
 
     def predict(asked: np.ndarray) -> np.ndarray:
-        net.set_weights(as_fitted)
-        by_fit = look(answer, known, asked, VIEWS[:1])[:, : len(CLASSES)]
-        by_pool = np.empty((len(asked), len(VIEWS) * len(CLASSES) + N_DIMS))
+        views, others = VIEWS if compares(config) else VIEWS[:1], list[np.ndarray]()
+        if compares(config):
+            for norms in OTHER_NORMS:
+                net.set_weights(as_fitted)
+                if norms == "clean":
+                    adapt(net, known, fit_rows)
+                others.append(look(answer, known, asked, VIEWS[:1])[:, : len(CLASSES)])
+        found = np.empty((len(asked), len(views) * len(CLASSES) + N_DIMS))
         # Held and test frames are of different drivers: two pools, as for neighbours.
         for here in (is_test[asked], ~is_test[asked]):
             if here.any():
                 adapt(net, known, asked[here])
-                by_pool[here] = look(answer, known, asked[here])
-        return np.hstack([by_fit, by_pool])
+                found[here] = look(answer, known, asked[here], views)
+        return np.hstack([found[:, :-N_DIMS], *others, found[:, -N_DIMS:]])
 
     return Fitted(predict, net.count_params())
 
@@ -109,7 +125,7 @@ def look(
     answer: Callable[[np.ndarray], np.ndarray],
     known: Known,
     asked: np.ndarray,
-    views: Sequence[View] = VIEWS,
+    views: Sequence[View],
 ) -> np.ndarray:
     """Let a net answer for views of frames, a block at a time: (n, V C + N_DIMS)."""
     found = np.empty((len(asked), len(views) * len(CLASSES) + N_DIMS))
@@ -160,7 +176,8 @@ def train(
 def build_net(known: Known, config: Config, name: str) -> Any:
     """Build an untrained classifier, or one of which all but the last layer is trained."""
     if SETTINGS[name].starts_trained:
-        backbone = build_backbone(config.net, weights=known.weights)
+        size_px = known.pixels.shape[1:3]
+        backbone = build_backbone(config.net, weights=known.weights, size_px=size_px)
         freeze(backbone, n_stages=0, norms_learn=True)
         body = backbone.model
     else:
@@ -172,7 +189,7 @@ def make_answer(net: Any) -> Any:
     """Let a net answer for pictures of any size: (B, H, W, 3) -> (B, C + N_DIMS).
 
     Features are brought to length 1, for their directions tell classes and drivers apart, and then
-    to fewer dimensions by a random projection, which keeps distances within about a tenth.
+    to fewer dimensions by a random projection, which keeps distances to about a tenth on average.
     """
     embedder = build_embedder(net)
     n_features = embedder.output[1].shape[-1]
@@ -189,9 +206,14 @@ def make_answer(net: Any) -> Any:
 
 
 def embed_frozen(known: Known, config: Config) -> np.ndarray:
-    """Look at all frames with the net as it came from ImageNet: (n, D) float32 features."""
+    """Look at all frames, enlarged to about the size that the pretrained net learnt from, with the
+    net as it came: (n, D) float32 features.
+    """
     set_all(0)
-    backbone = build_backbone(config.net, weights=known.weights)
-    net = build_classifier(backbone.model, n_classes=len(CLASSES))
-    _, features = predict_pictures(build_embedder(net), known.pixels)
-    return np.asarray(features, np.float32)
+    height, width = (ENLARGED * side for side in known.pixels.shape[1:3])
+    backbone = build_backbone(config.net, weights=known.weights, size_px=(height, width))
+    embedder = build_embedder(build_classifier(backbone.model, n_classes=len(CLASSES)))
+    frames = keras.Input((None, None, 3))
+    _, features = embedder(keras.layers.Resizing(height, width)(frames))
+    found = predict_pictures(keras.Model(frames, features), known.pixels)
+    return np.asarray(found, np.float32)

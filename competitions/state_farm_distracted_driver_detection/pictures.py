@@ -61,8 +61,7 @@ def find_worst(oof: OutOfFold) -> np.ndarray:
     """
     label = oof.target.argmax(axis=1)
     given = oof.prediction[np.arange(len(label)), label]
-    drivers = oof.group if oof.group is not None else oof.ids
-    sequence = np.char.add(np.asarray(drivers, str), np.char.mod(" %d", label))
+    sequence = np.char.add(np.asarray(oof.group, str), np.char.mod(" %d", label))
     order = np.argsort(given, kind="stable")
     _, first = np.unique(sequence[order], return_index=True)
     return order[np.sort(first)][:N_WORST]
@@ -124,21 +123,22 @@ def draw_occlusions(
     figure.savefig(path, dpi=110)
 
 
-def draw_neighbours(near: Neighbours, pixels: np.ndarray, path: Path) -> None:
+def draw_neighbours(near: Neighbours, pixels: np.ndarray, pool: np.ndarray, path: Path) -> None:
     """Draw some frames of the test, evenly spread, each with its nearest ones.
 
     Args:
-        near: of all frames of the test.
-        pixels: (n_test, H, W, 3) uint8.
+        near: of the pool.
+        pixels: (n, H, W, 3) uint8, of all frames.
+        pool: (m,) int, the test's rows among them.
         path: of the PNG.
     """
-    queries = np.unique(np.linspace(0, len(pixels) - 1, N_QUERIES).astype(int))
+    queries = np.unique(np.linspace(0, len(pool) - 1, N_QUERIES).astype(int))
     n_nearest = min(N_NEAREST, near.indices.shape[1] - 1)
     figure, panels = _make_panels(len(queries) * (n_nearest + 1), n_columns=n_nearest + 1)
     for k, query in enumerate(queries):
         for j in range(n_nearest + 1):
             axes = panels[k * (n_nearest + 1) + j]
-            axes.imshow(pixels[near.indices[query, j]])
+            axes.imshow(pixels[pool[near.indices[query, j]]])
             axes.set_title(f"{near.distances[query, j]:.1f}" if j else "frame", fontsize=8)
     figure.suptitle("Frames of the test and their neighbours, with distances")
     figure.savefig(path, dpi=110)

@@ -13,13 +13,13 @@ import pandas as pd
 from common.checks import InputError, check_choices
 from common.contract import Cost, LeakCheck, Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
-from common.data.imagenet import load_lite0_weights
+from common.data.imagenet import load_weights
 from common.data.paths import load_home
 from common.seeds import derive
+from common.stages import timed
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
 from common.training.features import make_features_once
-from common.training.pseudo_labels import label_soft, teach
 from common.validation.folds import Fold, group_folds
 from competitions.state_farm_distracted_driver_detection.competition import (
     CLASSES,
@@ -38,21 +38,25 @@ from competitions.state_farm_distracted_driver_detection.frames import (
     load_thumbnails,
 )
 from competitions.state_farm_distracted_driver_detection.known import Known
-from competitions.state_farm_distracted_driver_detection.nets import embed_frozen
+from competitions.state_farm_distracted_driver_detection.nets import (
+    OTHER_NORMS,
+    compares,
+    embed_frozen,
+)
 from competitions.state_farm_distracted_driver_detection.pools import (
     smooth_held,
-    smooth_pool,
     smooth_test,
 )
+from competitions.state_farm_distracted_driver_detection.pseudo import fit_with_pseudo
 from competitions.state_farm_distracted_driver_detection.smoothing import (
     apply,
     choose,
+    describe,
     find_neighbours,
 )
 
 AFTER = ("views", "neighbours", "pseudo")
 NOT_OF_A_FIT = ("models", "after", "norms", "n_neighbors")
-PSEUDO = (2.0, 2)  # reach and passes of the answers that become pseudo-labels
 LARGE = 4 / 3  # sides of what `cnn_large` sees, as a multiple
 PHONE = (1, 2, 3, 4)  # classes of drivers who text or talk
 
@@ -77,45 +81,48 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     check_config(config)
 
     # 1. Read. Pictures are decoded once, in the sizes that are looked at.
-    frames = load_frames(raw)
     store = FoldStore(work, raw, code=Path(__file__).parent)
-    known = load_known(frames, config, raw, work, store)
+    with timed("read"):
+        frames = load_frames(raw)
+        known = load_known(frames, config, raw, work, store)
+        thumbnails = np.empty((len(frames.names), 0), np.float32)
+        if "neighbours" in config.after:
+            thumbnails = load_thumbnails(frames, raw, work)
 
     # 2. Folds hold all frames of some drivers: the test's drivers are others, too.
     folds = make_folds(frames, config, derive(seed, "folds"))
 
     # 3. Fit every model on every fold. What each fold's fit says of the test is kept apart, for it
     # is smoothed among that fit's own features.
-    fitted = [
-        fit_model(name, see_as(name, known, config, raw, work), folds, config, store, seed)
-        for name in config.models
-    ]
+    fitted = []
+    for name in config.models:
+        with timed(name):
+            seen = see_as(name, known, config, raw, work)
+            fitted.append(fit_model(name, seen, thumbnails, folds, config, store, seed))
 
     # 4. Smooth within each pool of frames, and choose how far, how sharply and by which weights:
     # for each driver on the other drivers.
     is_held = fitted[0].fold >= 0
-    parts = np.concatenate([smooth_held(part, known, config) for part in fitted])
-    target = frames.one_hot[is_held]
-    chosen = cross_select(
-        partial(choose, n_models=len(fitted)),
-        apply,
-        parts,
-        target,
-        groups=frames.driver[is_held],
-    )
-    log.info("chosen for the test: %s", chosen.choice)
+    target, driver = frames.one_hot[is_held], frames.driver[is_held]
+    with timed("choose"):
+        parts = np.concatenate([smooth_held(part, thumbnails, config) for part in fitted])
+        select = partial(choose, n_models=len(fitted))
+        chosen = cross_select(select, apply, parts, target, groups=driver)
+    log.info("chosen for the test: %s", describe(chosen.choice, config))
     oof = OutOfFold(
         ids=frames.names[is_held],
         fold=fitted[0].fold[is_held],
-        group=frames.driver[is_held],
+        group=driver,
         target=target,
         prediction=chosen.prediction,
     )
 
     # 5. The test gets the mean of all folds' answers, each smoothed on its own.
-    answers = [
-        apply(np.concatenate(parts), chosen.choice) for parts in smooth_test(fitted, known, config)
-    ]
+    with timed("smooth the test"):
+        answers = [
+            apply(np.concatenate(parts), chosen.choice)
+            for parts in smooth_test(fitted, thumbnails[frames.is_test], config)
+        ]
     submission = pd.DataFrame(np.mean(answers, axis=0), columns=list(CLASSES))
     submission.insert(0, "img", frames.names[frames.is_test])
     return Outcome(
@@ -135,34 +142,44 @@ def check_config(config: Config) -> None:
         InputError: one is none of those that there are, or two do not go together.
     """
     check_choices("models", config.models, FITS, error=InputError)
-    check_choices("norms", config.norms, ("pool", "fit"), error=InputError)
+    check_choices("norms", config.norms, ("pool", *OTHER_NORMS), error=InputError)
     check_choices("folds", config.folds, ("drivers", "random"), error=InputError)
     if config.after:
         check_choices("after", config.after, AFTER, error=InputError)
-    if config.norms == "fit" and "views" in config.after:
-        raise InputError("norms must be pool where views are averaged, received fit")
+    if config.norms != "pool" and config.after:
+        raise InputError(
+            f"norms must be pool where {config.after[0]} follow, received {config.norms}"
+        )
+    of_nets = {"views", "pseudo"}.intersection(config.after) or config.norms != "pool"
+    if of_nets and (others := sorted(set(config.models) - set(NETS))):
+        raise InputError(
+            f"models must be nets ({', '.join(NETS)}) for views, pseudo and other norms, "
+            f"received {others[0]}"
+        )
 
 
 def fit_model(
     name: str,
     known: Known,
+    thumbnails: np.ndarray,
     folds: Sequence[Fold],
     config: Config,
     store: FoldStore,
     seed: int,
 ) -> CrossFitted:
     """Fit one model on every fold; once more where pseudo-labels follow."""
+    shelf = f"{name}, compared" if compares(config) else name
     found = cross_fit(
         partial(FITS[name], known, config),
         folds,
         known.frames.is_test,
         test_from="each",
         seed=derive(seed, name),
-        keep=store.of(name, config, without=NOT_OF_A_FIT),
+        keep=store.of(shelf, config, without=NOT_OF_A_FIT),
         name=name,
     )
-    if "pseudo" in config.after and name in NETS:
-        return fit_with_pseudo(name, found, known, folds, config, store, seed)
+    if "pseudo" in config.after:
+        return fit_with_pseudo(name, found, known, thumbnails, folds, config, store, seed)
     return found
 
 
@@ -186,14 +203,12 @@ def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: Fol
     is_frozen = any(name in ON_FROZEN for name in config.models)
     sees = any(name in NETS for name in config.models)
     starts_trained = is_frozen or not {*config.models}.isdisjoint(("cnn", "cnn_large"))
-    needs_weights = config.net == "lite0" and starts_trained
     known = Known(
         frames=frames,
-        thumbnails=load_thumbnails(frames, raw, work),
         pixels=load_pixels(frames, raw, work, size_px=size_px)
         if sees or is_frozen
         else np.empty((0, *size_px, 3), np.uint8),
-        weights=load_lite0_weights(load_home().packages) if needs_weights else None,
+        weights=load_weights(config.net, load_home().packages) if starts_trained else None,
         frozen=np.empty((len(frames.names), 0), np.float32),
         frozen_cost=Cost(0.0, peak_mib=0.0, n_parameters=0),
     )
@@ -213,42 +228,6 @@ def make_folds(frames: Frames, config: Config, seed: int) -> list[Fold]:
     return group_folds(
         groups, n_folds=config.n_folds, seed=seed, can_hold=is_train, is_train=is_train
     )
-
-
-def fit_with_pseudo(
-    name: str,
-    before: CrossFitted,
-    known: Known,
-    folds: Sequence[Fold],
-    config: Config,
-    store: FoldStore,
-    seed: int,
-) -> CrossFitted:
-    """Fit every fold's net anew, also on what its first net said of held and test frames.
-
-    A fold's held drivers are to it what the test's are: seen without labels. Their answers come
-    from the fit that was made without them.
-    """
-    test_rows = np.flatnonzero(known.frames.is_test)
-    by_fold = []
-    for fold, of_test in zip(folds, before.test, strict=True):
-        pools = ((fold.held_rows, before.prediction[fold.held_rows]), (test_rows, of_test))
-        rows = np.concatenate([rows for rows, _ in pools])
-        smoothed = [
-            smooth_pool(prediction, known.thumbnails[rows], config, (PSEUDO,))[0]
-            for rows, prediction in pools
-        ]
-        by_fold.append(label_soft(np.concatenate(smoothed), rows))
-    again = cross_fit(
-        teach(partial(FITS[name], known, config), by_fold, folds),
-        folds,
-        known.frames.is_test,
-        test_from="each",
-        seed=derive(seed, f"{name} again"),
-        keep=store.of(f"{name} again", config, without=("models",)),
-        name=f"{name} again",
-    )
-    return replace(again, cost=add_costs([before.cost, again.cost]))
 
 
 def make_leak_check(config: Config, raw: Path, seed: int) -> LeakCheck:
@@ -277,6 +256,7 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     with TemporaryDirectory() as work:
         store = FoldStore(Path(work), raw, code=Path(__file__).parent)
         known = load_known(frames, config, raw, Path(work), store)
+        thumbnails = load_thumbnails(frames, raw, Path(work))
     row_of = {name: row for row, name in enumerate(frames.names)}
     worst = pictures.find_worst(outcome.oof)
     shown = known.pixels[[row_of[name] for name in outcome.oof.ids[worst]]]
@@ -294,6 +274,6 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     )
     test = np.flatnonzero(frames.is_test)
     nets.adapt(net, known, test)
-    features = nets.look(answer, known, test)[:, -nets.N_DIMS :]
-    near = find_neighbours([features, known.thumbnails[test]], n_neighbors=config.n_neighbors)
-    pictures.draw_neighbours(near, known.pixels[test], out / "neighbours.png")
+    features = nets.look(answer, known, test, nets.VIEWS[:1])[:, -nets.N_DIMS :]
+    near = find_neighbours([features, thumbnails[test]], n_neighbors=config.n_neighbors)
+    pictures.draw_neighbours(near, known.pixels, test, out / "neighbours.png")

@@ -7,8 +7,7 @@ import numpy as np
 from common.inference.tta import mean_views
 from common.training.cross_fit import CrossFitted
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
-from competitions.state_farm_distracted_driver_detection.known import Known
-from competitions.state_farm_distracted_driver_detection.nets import N_DIMS
+from competitions.state_farm_distracted_driver_detection.nets import N_DIMS, OTHER_NORMS, VIEWS
 from competitions.state_farm_distracted_driver_detection.smoothing import (
     CANDIDATES,
     find_neighbours,
@@ -16,22 +15,33 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
 )
 
 
-def smooth_held(fitted: CrossFitted, known: Known, config: Config) -> np.ndarray:
-    """Smooth every fold's held frames among themselves: (R, n_held, C), for R candidates."""
+def smooth_held(fitted: CrossFitted, thumbnails: np.ndarray, config: Config) -> np.ndarray:
+    """Smooth every fold's held frames among themselves: (R, n_held, C), for R candidates.
+
+    Args:
+        fitted: of n frames.
+        thumbnails: (n, D) of them.
+        config: what follows a fit.
+    """
     held = np.flatnonzero(fitted.fold >= 0)
     fold = fitted.fold[held]
     found = np.empty((count_candidates(config), len(held), len(CLASSES)))
     for k in np.unique(fold):
         rows = held[fold == k]
-        found[:, fold == k] = smooth_pool(fitted.prediction[rows], known.thumbnails[rows], config)
+        found[:, fold == k] = smooth_pool(fitted.prediction[rows], thumbnails[rows], config)
     return found
 
 
 def smooth_test(
-    fitted: Sequence[CrossFitted], known: Known, config: Config
+    fitted: Sequence[CrossFitted], thumbnails: np.ndarray, config: Config
 ) -> Iterator[list[np.ndarray]]:
-    """Smooth the test's frames, by fold: (R, n_test, C) of each model."""
-    thumbnails = known.thumbnails[known.frames.is_test]
+    """Smooth the test's frames, by fold: (R, n_test, C) of each model.
+
+    Args:
+        fitted: of every model.
+        thumbnails: (n_test, D) of the test's frames.
+        config: what follows a fit.
+    """
     for k in range(len(fitted[0].test)):
         yield [smooth_pool(part.test[k], thumbnails, config) for part in fitted]
 
@@ -45,7 +55,7 @@ def smooth_pool(
     """Make of one fit's prediction for a pool of frames what there is to choose from.
 
     Args:
-        prediction: (n, C), or (n, C + V C + N_DIMS) as nets give it.
+        prediction: (n, C), or as nets give it: see `nets.fit_net`.
         thumbnails: (n, D) of the same frames.
         config: what follows a fit.
         candidates: R pairs of reach and passes.
@@ -57,10 +67,10 @@ def smooth_pool(
     if prediction.shape[1] > len(CLASSES):
         features = prediction[:, -N_DIMS:]
         answers = prediction[:, :-N_DIMS].reshape(len(prediction), -1, len(CLASSES))
-        by_fit, views = answers[:, 0], answers[:, 1:]
-        probabilities = mean_views(views) if "views" in config.after else views[:, 0]
-        if config.norms == "fit":
-            probabilities = by_fit
+        views, by_norms = answers[:, : len(VIEWS)], answers[:, len(VIEWS) :]
+        probabilities = mean_views(views) if "views" in config.after else answers[:, 0]
+        if config.norms != "pool":
+            probabilities = by_norms[:, OTHER_NORMS.index(config.norms)]
     if "neighbours" not in config.after:
         return probabilities[None]
     spaces = [space for space in (features, thumbnails) if space.shape[1]]

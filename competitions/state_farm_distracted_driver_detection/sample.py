@@ -13,6 +13,7 @@ from competitions.state_farm_distracted_driver_detection.competition import CLAS
 
 SIZE_PX = (30, 40)
 N_FRAMES, N_DRIVERS, N_TEST_DRIVERS = 5, 5, 2
+TEST_SHARE = 3.5  # Kaggle's test, as a multiple of train
 HAND_PX = 4  # radius
 
 
@@ -22,18 +23,21 @@ def write_sample(raw: Path, seed: int, *, n_rows: int | None = None, signal: boo
     Args:
         raw: an empty folder.
         seed: of everything made up.
-        n_rows: frames of train; each driver has 50.
+        n_rows: frames of train; each driver has 50. The test is then as much larger as Kaggle's.
         signal: whether the place of the hand tells what the driver does. Without, each sequence has
             a place of its own.
     """
     rng = np.random.default_rng(seed)
     a_driver = N_FRAMES * len(CLASSES)
-    n_drivers = max(4, round(n_rows / a_driver)) if n_rows else N_DRIVERS
+    n_drivers, n_test = N_DRIVERS, N_TEST_DRIVERS
+    if n_rows:
+        n_drivers = max(4, round(n_rows / a_driver))
+        n_test = round(TEST_SHARE * n_drivers)
     places = rng.uniform([5, 5], [SIZE_PX[0] - 5, SIZE_PX[1] - 5], (len(CLASSES), 2))
-    numbers = rng.permutation((n_drivers + N_TEST_DRIVERS) * a_driver)
+    numbers = rng.permutation((n_drivers + n_test) * a_driver)
     names = iter(f"img_{number}.jpg" for number in numbers)
     listed, asked = [], []
-    for driver in range(n_drivers + N_TEST_DRIVERS):
+    for driver in range(n_drivers + n_test):
         scene = _make_scene(rng)
         for k, label in enumerate(CLASSES):
             place = places[k] if signal else rng.uniform([5, 5], np.subtract(SIZE_PX, 5))

@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 from common.ensemble.blend import nonnegative_weights, weighted_mean
 from common.metrics.classification import log_loss
 from common.neighbors.knn import NearestNeighbors, average
+from competitions.state_farm_distracted_driver_detection.competition import Config
 
 REACHES = (1.0, 2.0, 4.0)
 """How far a frame's neighbours count, in median distances between a frame and its nearest one."""
@@ -25,6 +26,9 @@ PASSES = (1, 2, 4)
 
 CANDIDATES = tuple(product(REACHES, PASSES))
 """What there is to choose from: (reach, passes)."""
+
+N_MEASURED = 2000
+"""Places by which a gap is measured."""
 
 FLOOR = 0.02
 """Share of every answer that is spread over all classes, so that no class is ruled out."""
@@ -49,7 +53,7 @@ class Choice(NamedTuple):
         picks: (M,) int, positions in the candidates of each model.
         temperatures: (M,) of each model's answers.
         weights: (M,) of the models.
-        temperature: of their mean.
+        temperature: of their mean; 1 for one model.
     """
 
     picks: tuple[int, ...]
@@ -72,7 +76,7 @@ def find_neighbours(spaces: Sequence[np.ndarray], *, n_neighbors: int) -> Neighb
     n_others = min(n_neighbors, len(own)) - 1
     if not n_others:
         return Neighbours(np.zeros(own.shape), own)
-    joined = np.hstack([np.float32(space / _measure(space)) for space in spaces])
+    joined = np.hstack([np.float32(space / measure_gap(space)) for space in spaces])
     distances, indices = NearestNeighbors(n_others).fit(joined).kneighbors()
     distances = distances / max(float(np.median(distances[:, 0])), 1e-9)
     return Neighbours(np.hstack([np.zeros(own.shape), distances]), np.hstack([own, indices]))
@@ -101,25 +105,29 @@ def smooth(
     return probabilities
 
 
-def sharpen(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Raise probabilities to the power of 1 / temperature; none ends at 0.
+def lift(probabilities: np.ndarray) -> np.ndarray:
+    """Spread a share of every answer, (..., C), evenly over all classes: none ends at 0."""
+    return (1 - FLOOR) * probabilities + FLOOR / probabilities.shape[-1]
+
+
+def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Raise probabilities to the power of 1 / temperature.
 
     Args:
-        probabilities: (..., C).
+        probabilities: (..., C), > 0.
         temperature: below 1 sharpens, above flattens.
     """
-    kept = (1 - FLOOR) * probabilities + FLOOR / probabilities.shape[-1]
-    powers = kept ** (1 / temperature)
+    powers = probabilities ** (1 / temperature)
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def find_temperature(probabilities: np.ndarray, target: np.ndarray) -> float:
-    """Find the temperature in [1/4, 4] under which answers score best on given rows.
+    """Find the temperature in [1/4, 4] under which answers, > 0, score best on given rows.
 
     Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017.
     """
     found = minimize_scalar(
-        lambda power: log_loss(target, sharpen(probabilities, np.exp(power))),
+        lambda power: log_loss(target, temper(probabilities, np.exp(power))),
         bounds=(-np.log(4), np.log(4)),
         method="bounded",
         options={"xatol": 1e-3},
@@ -135,17 +143,17 @@ def choose(parts: np.ndarray, target: np.ndarray, *, n_models: int) -> Choice:
         target: (m, C) one-hot.
         n_models: M.
     """
-    candidates = parts.reshape(n_models, -1, *parts.shape[1:])
+    candidates = lift(parts.reshape(n_models, -1, *parts.shape[1:]))
     picks, temperatures = [], []
     for of_model in candidates:
         found = [find_temperature(part, target) for part in of_model]
-        scores = [log_loss(target, sharpen(*pair)) for pair in zip(of_model, found, strict=True)]
+        scores = [log_loss(target, temper(*pair)) for pair in zip(of_model, found, strict=True)]
         picks.append(int(np.argmin(scores)))
         temperatures.append(found[picks[-1]])
+    if n_models == 1:
+        return Choice(tuple(picks), tuple(temperatures), np.ones(1), 1.0)
     picked = _pick(candidates, picks, temperatures)
-    weights = np.ones(1)
-    if n_models > 1:
-        weights = nonnegative_weights(picked, target, score=log_loss)
+    weights = nonnegative_weights(picked, target, score=log_loss)
     temperature = find_temperature(weighted_mean(picked, weights), target)
     return Choice(tuple(picks), tuple(temperatures), weights, temperature)
 
@@ -157,9 +165,21 @@ def apply(parts: np.ndarray, choice: Choice) -> np.ndarray:
         parts: (M R, m, C) as `choose` takes them.
         choice: of candidates, temperatures and weights.
     """
-    candidates = parts.reshape(len(choice.weights), -1, *parts.shape[1:])
+    candidates = lift(parts.reshape(len(choice.weights), -1, *parts.shape[1:]))
     picked = _pick(candidates, choice.picks, choice.temperatures)
-    return sharpen(weighted_mean(picked, choice.weights), choice.temperature)
+    return temper(weighted_mean(picked, choice.weights), choice.temperature)
+
+
+def describe(choice: Choice, config: Config) -> str:
+    """Tell a choice in words, for the log."""
+    told = []
+    for k, name in enumerate(config.models):
+        words = [f"temperature {choice.temperatures[k]:.2f}", f"weight {choice.weights[k]:.2f}"]
+        if "neighbours" in config.after:
+            reach, passes = CANDIDATES[choice.picks[k]]
+            words = [f"reach {reach:g}", f"passes {passes}", *words]
+        told.append(f"{name} {', '.join(words)}")
+    return f"{'; '.join(told)}; temperature of all {choice.temperature:.2f}"
 
 
 def _pick(
@@ -167,12 +187,14 @@ def _pick(
 ) -> np.ndarray:
     return np.stack(
         [
-            sharpen(of_model[pick], temperature)
+            temper(of_model[pick], temperature)
             for of_model, pick, temperature in zip(candidates, picks, temperatures, strict=True)
         ]
     )
 
 
-def _measure(space: np.ndarray) -> float:
-    distances, _ = NearestNeighbors(1).fit(space).kneighbors()
-    return max(float(np.median(distances)), 1e-9)
+def measure_gap(space: np.ndarray) -> float:
+    """Measure the median distance between a place, (n, D), and its nearest one: of some places."""
+    some = np.random.default_rng(0).permutation(len(space))[:N_MEASURED]
+    distances, _ = NearestNeighbors(2).fit(space).kneighbors(space[some])
+    return max(float(np.median(distances[:, 1])), 1e-9)  # The first is the place itself.

@@ -1,8 +1,9 @@
-"""Models over trained features, and the nets with their settings."""
+"""Models over pretrained features, and the nets with their settings."""
 
 import numpy as np
 import pytest
 
+from common.checks import InputError
 from common.training.pseudo_labels import PseudoLabels
 from competitions.plant_seedlings_classification import nets
 from competitions.plant_seedlings_classification.competition import SPECIES, TINY, Config
@@ -92,6 +93,34 @@ def test_neighbours_vote_by_the_inverse_of_their_distance():
     np.testing.assert_allclose(fitted.predict(np.array([4]))[0, 0, :2], wanted, rtol=1e-5)
 
 
+def test_neighbours_are_pictures_whatever_their_views():
+    """Two views each, about the mean (0, 0). The query lies at 10 degrees; both views of picture 0
+    lie at 0 degrees, those of picture 1 at 10 and 100, in the mean at 55; picture 2 is opposite.
+    As views, the nearest is one of picture 1's; as pictures, 0.
+    """
+
+    def turn(*degrees):
+        angles = np.radians(degrees)
+        return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+    # The third picture takes the base's mean to 0; lengths of views do not count.
+    base = np.stack([3 * turn(0, 0), turn(10, 100)])
+    base = np.concatenate([base, -base.sum(axis=0, keepdims=True)]).astype(np.float32)
+    query = np.stack([turn(10, 100)]).astype(np.float32)
+    features = np.concatenate([base, query])
+    plants = make_plants(4)._replace(label=np.array([4, 5, 6, -1]))
+
+    fitted = fit_features_knn(features, plants, Config(n_neighbors=1), np.arange(3), 0)
+    shares = fitted.predict(np.array([3]))
+
+    assert shares.shape == (1, 2, len(SPECIES))
+    assert shares[0].argmax(axis=1).tolist() == [4, 5]
+    two = fit_features_knn(features, plants, Config(n_neighbors=2), np.arange(3), 0)
+    near, far = 1 / (1 - np.cos(np.radians(10))), 1 / (1 - np.cos(np.radians(45)))
+    wanted = np.array([near, far]) / (near + far)
+    np.testing.assert_allclose(two.predict(np.array([3]))[0, 0, 4:6], wanted, rtol=1e-3)
+
+
 def test_views_of_features_are_of_the_turned_pictures(plants):
     """What a turned picture's first view gives is what the picture's turned view gives."""
     few = plants._replace(pictures=plants.pictures[:4])
@@ -110,8 +139,18 @@ def test_a_net_learns_colours(plants):
     assert np.mean(shares.mean(axis=1).argmax(axis=1) == plants.label[36:]) > 0.9
 
 
+def test_a_net_looks_at_no_other_rows(plants):
+    rows, held = np.arange(36), np.arange(36, 40)
+    before = NET_FITS["finetune"](plants, CONFIG, rows, 0).predict(held)
+    pictures, label = plants.pictures.copy(), plants.label.copy()
+    pictures[40:], label[36:] = 0, (label[36:] + 1) % 3
+    altered = plants._replace(pictures=pictures, label=label)
+    after = NET_FITS["finetune"](altered, CONFIG, rows, 0).predict(held)
+    assert before.tobytes() == after.tobytes()
+
+
 @pytest.mark.parametrize(("name", "epochs"), [("resnet_small", 7), ("inception_small", 3)])
-def test_nets_from_chance_are_those_of_their_names(plants, monkeypatch, name, epochs):
+def test_nets_from_scratch_are_those_of_their_names(plants, monkeypatch, name, epochs):
     asked = {}
     monkeypatch.setattr(nets, "fit_pictures", lambda net, batches, **options: asked.update(options))
     net = nets.train_net(plants, make_config(scratch_epochs=7), np.arange(36), 0, name=name)
@@ -134,15 +173,61 @@ def test_a_net_learns_from_rows_that_another_model_labelled(plants):
     assert (fitted.predict(third).mean(axis=1).argmax(axis=1) == 2).mean() > 0.7
 
 
+@pytest.mark.parametrize("n_own", [20, 40, 96])
+def test_nets_differ_by_labels_and_not_by_steps(n_own, monkeypatch):
+    """Own labels are smoothed by hand: 0.9 of one, and 0.1 over twelve; those that another model
+    gave come as they are. Every epoch has the steps that its own rows fill, from all of the rows.
+    """
+    plants = make_plants(3 * n_own)
+    seen = []
+    monkeypatch.setattr(
+        nets,
+        "fit_pictures",
+        lambda net, batches, **options: seen.append((options, [list(batches) for _ in range(20)])),
+    )
+    given = np.full((n_own, len(SPECIES)), 1 / len(SPECIES), np.float32)
+    labelled = PseudoLabels(np.arange(n_own, 2 * n_own), given)
+    for name, others in (("finetune", None), ("pseudo_labels", labelled)):
+        nets.train_net(plants, CONFIG, np.arange(n_own), 0, name=name, labelled=others)
+
+    (before, own), (after, taught) = seen
+    assert before == after and not before.get("label_smoothing")
+    assert {len(epoch) for epoch in own + taught} == {max(1, n_own // nets.BATCH)}
+    labels = [np.concatenate([y for epoch in run for _, y in epoch]) for run in (own, taught)]
+    smoothed = 0.9 * np.eye(12)[:3] + 0.1 / 12
+    np.testing.assert_allclose(np.unique(labels[0], axis=0)[::-1], smoothed, rtol=1e-6)
+    is_given = (labels[1] == given[0]).all(axis=1)
+    assert 0.4 < is_given.mean() < 0.6
+    np.testing.assert_allclose(np.unique(labels[1][~is_given], axis=0)[::-1], smoothed, rtol=1e-6)
+
+
+def test_small_pictures_live_as_long_as_their_batches(monkeypatch):
+    """What a net from scratch sees is made for it, and nothing else holds it."""
+    seen = []
+    monkeypatch.setattr(nets, "fit_pictures", lambda net, batches, **_: seen.extend(batches))
+    nets.train_net(make_plants(4, side=128), CONFIG, np.arange(4), 0, name="resnet_small")
+    assert [x.shape.as_list() for x, _ in seen] == [[4, 64, 64, 3]]
+
+
+def test_a_backbone_brings_its_weights_or_is_refused(monkeypatch):
+    asked = []
+    monkeypatch.setattr(nets, "load_weights", lambda name, packages: asked.append(name))
+    nets.build_pretrained(make_config(backbone="lite0"))
+    assert asked == ["lite0"]
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"backbone must be one of lite0, .* received resnet5$"):
+        nets.build_pretrained(make_config(backbone="resnet5"))
+
+
 def test_each_net_has_its_own_augmentation(plants, monkeypatch):
     """Hidden rectangles and mixed labels are where the name says so, and nowhere else."""
     seen = {}
 
     def stop(batches, config, *_):
         _, labels = next(iter(batches))
-        seen["mixed"] = bool((labels.numpy().max(axis=1) < 1).any())
+        seen["mixed"] = bool((labels.numpy().max(axis=1) < 0.9).any())
 
-    monkeypatch.setattr(nets, "_tune_trained", stop)
+    monkeypatch.setattr(nets, "_fine_tune", stop)
     for name in ("finetune", "finetune_occlusion", "finetune_mixup", "finetune_cutmix"):
         augment = nets.make_augment(SETTINGS[name])
         pictures = np.full((64, 16, 16, 3), 100, np.float32)
@@ -153,7 +238,7 @@ def test_each_net_has_its_own_augmentation(plants, monkeypatch):
         assert is_flat.all() == (name != "finetune_occlusion")
 
 
-def test_nets_from_chance_see_smaller_pictures():
+def test_nets_from_scratch_see_smaller_pictures():
     large = make_plants(2, side=128).pictures
     assert see(large, "finetune") is large
     small = see(large, "resnet_small")

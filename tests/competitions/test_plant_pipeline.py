@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from common.checks import InputError
+from common.data.images import load_picture, write_picture
 from competitions.plant_seedlings_classification import pictures as drawing
 from competitions.plant_seedlings_classification import pipeline
 from competitions.plant_seedlings_classification.competition import SPECIES, TINY, Config
-from competitions.plant_seedlings_classification.fits import FEATURE_FITS, NET_FITS
+from competitions.plant_seedlings_classification.fits import NET_FITS
 from competitions.plant_seedlings_classification.pipeline import run
 from competitions.plant_seedlings_classification.sample import write_sample
 
@@ -95,7 +96,8 @@ def test_hard_labels_leave_out_what_the_teacher_doubts(raw, tmp_path, monkeypatc
     plants = pipeline.load_plants(raw, tmp_path, side_px=16)
     for labelled in seen:
         assert 0 < len(labelled.rows) < plants.is_test.sum()
-        assert (labelled.target == np.eye(len(SPECIES))[2]).all()
+        wanted = 0.9 * np.eye(len(SPECIES))[2] + 0.1 / len(SPECIES)
+        np.testing.assert_allclose(labelled.target, [wanted] * len(labelled.rows), rtol=1e-6)
 
 
 def test_labels_of_the_test_come_from_the_fit_without_the_fold(raw, tmp_path, monkeypatch):
@@ -130,12 +132,69 @@ def test_features_are_made_once(raw, tmp_path, monkeypatch):
     assert outcome.score > 2 / len(SPECIES), "colours are told even by chance features"
 
 
-def test_near_duplicates_stay_in_one_fold(raw, tmp_path):
-    outcome = run(make_config(models=tuple(FEATURE_FITS)), raw, tmp_path, 0)
-    plants = pipeline.load_plants(raw, tmp_path, side_px=16)
-    for group in np.unique(plants.group[:48]):
-        assert len(set(outcome.oof.fold[outcome.oof.group == group])) == 1
-    assert outcome.oof.ids.tolist() == plants.names[:48].tolist()
+def test_near_duplicates_stay_in_one_fold(tmp_path):
+    """Twelve pictures come three times more, upright, turned and mirrored."""
+    raw = tmp_path / "sample"
+    raw.mkdir()
+    write_sample(raw, 0, n_rows=48)
+    (raw / "source.json").write_text('{"digest": ""}')
+    for path in sorted(raw.glob("train/*/*"))[::4]:
+        picture = load_picture(path.read_bytes(), path.name)
+        copies = (picture, np.rot90(picture, 3), np.flip(np.rot90(picture), 1))
+        for letter, copy in zip("xyz", copies, strict=True):
+            write_picture(path.with_name(f"{letter}{path.name}"), np.ascontiguousarray(copy))
+
+    outcome = run(make_config(models=("features_knn",), n_folds=4), raw, tmp_path / "w", 0)
+
+    oof, plants = outcome.oof, pipeline.load_plants(raw, tmp_path / "w", side_px=16)
+    assert sorted(np.unique(oof.group, return_counts=True)[1]) == [1] * 36 + [4] * 12
+    assert oof.ids.tolist() == plants.names[: len(oof.ids)].tolist()
+    for name in [name for name in oof.ids if name.startswith("x")]:
+        copies = [n for n in oof.ids if n.lstrip("xyz") == name[1:]]
+        assert len(copies) == 4
+        assert len({*oof.group[np.isin(oof.ids, copies)]}) == 1
+        assert len({*oof.fold[np.isin(oof.ids, copies)]}) == 1
+
+
+def test_a_folds_blend_is_chosen_by_the_labels_of_other_folds(raw, tmp_path, monkeypatch, caplog):
+    """One model always says the species, the other its neighbour; then the labels of the first
+    fold are the neighbours. That turns the choice for the other fold, and not for the first.
+    """
+    load, truth = pipeline.load_plants, {}
+
+    class Sure:
+        n_parameters = 1
+
+        def __init__(self, shift):
+            self.shift = shift
+
+        def predict(self, rows):
+            said = np.eye(len(SPECIES))[(truth["label"][rows] + self.shift) % len(SPECIES)]
+            return np.repeat(0.9 * said[:, None] + 0.1 / len(SPECIES), 6, axis=1)
+
+    def load_altered(*args, **options):
+        plants = load(*args, **options)
+        truth["label"] = plants.label
+        label = np.where(truth["altered"], (plants.label + 1) % len(SPECIES), plants.label)
+        return plants._replace(label=label)
+
+    monkeypatch.setitem(NET_FITS, "finetune", lambda *_: Sure(0))
+    monkeypatch.setitem(NET_FITS, "finetune_mixup", lambda *_: Sure(1))
+    monkeypatch.setattr(pipeline, "load_plants", load_altered)
+    config = make_config(models=("finetune", "finetune_mixup"))
+    truth["altered"] = np.zeros(60, bool)
+    with caplog.at_level("INFO", pipeline.__name__):
+        before = run(config, raw, tmp_path, 0).oof
+    assert "weights for the test: {'finetune': 1.0, 'finetune_mixup': 0.0}" in caplog.text
+    is_first = before.fold == 0
+    truth["altered"][:48][is_first] = True
+
+    after = run(config, raw, tmp_path, 0).oof
+
+    assert after.fold.tolist() == before.fold.tolist()
+    assert (after.target != before.target).tolist() == is_first.tolist()
+    assert after.prediction[is_first].tolist() == before.prediction[is_first].tolist()
+    assert (after.prediction[~is_first] != before.prediction[~is_first]).all()
 
 
 @pytest.mark.parametrize(
@@ -143,6 +202,7 @@ def test_near_duplicates_stay_in_one_fold(raw, tmp_path):
     [
         ({"models": ("forest",)}, r"models must be some of features_logistic, .*received forest"),
         ({"models": ()}, "models must be some of .*received none"),
+        ({"backbone": "vgg"}, r"backbone must be one of lite0, tiny, .*received vgg"),
         ({"mean": "median"}, "mean must be one of arithmetic, geometric, received median"),
         ({"views": 7}, r"views must be in \[1, 6\], received 7"),
     ],
@@ -150,6 +210,16 @@ def test_near_duplicates_stay_in_one_fold(raw, tmp_path):
 def test_settings_that_cannot_be_are_told(raw, tmp_path, options, told):
     with pytest.raises(InputError, match=told):
         run(make_config(**options), raw, tmp_path, 0)
+
+
+def test_weights_that_must_be_downloaded_are_asked_for_before_any_fit(raw, tmp_path, monkeypatch):
+    def refuse(name, packages):
+        raise InputError(f"weights of {name} must be downloaded")
+
+    monkeypatch.setattr(pipeline, "load_weights", refuse)
+    monkeypatch.setattr(pipeline, "load_plants", lambda *_, **__: pytest.fail("read before"))
+    with pytest.raises(InputError, match="weights of resnet50 must be downloaded"):
+        run(make_config(models=("finetune",), backbone="resnet50"), raw, tmp_path, 0)
 
 
 def test_pictures_show_mistakes_and_where_a_net_looks(raw, tmp_path, monkeypatch):
@@ -166,10 +236,29 @@ def test_pictures_show_mistakes_and_where_a_net_looks(raw, tmp_path, monkeypatch
     (tmp_path / "out").mkdir()
     pipeline.draw(outcome, raw, tmp_path / "out")
 
-    names = ["confusions.png", "looks.png", "mistakes.png"]
+    names = ["confusions.png", "looks.png", "worst.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert rows == np.flatnonzero(outcome.oof.fold > 0).tolist()
     heats = [heat for _, _, heat, _ in shown if heat is not None]
-    assert len(shown) == 18 and len(heats) == 12
+    assert len(shown[-18:]) == 18 and len(heats) == 12
     assert all(heat.shape == (16, 16) for heat in heats)
     assert any(np.abs(heat).max() > 0 for heat in heats)
+
+
+def test_the_worst_mistakes_come_first_and_right_pictures_not_at_all(monkeypatch, raw, tmp_path):
+    """True species 0 gets 0.3, 0.9, 0.1 and 0.2 in rows 4, 5, 6 and 7; what is left goes to 1."""
+    given = np.array([0.3, 0.9, 0.1, 0.2])
+    shares = np.zeros((4, len(SPECIES)))
+    shares[:, 0], shares[:, 1] = given, 1 - given
+    plants = pipeline.load_plants(raw, tmp_path, side_px=16)
+    plants = plants._replace(label=np.zeros_like(plants.label))
+    shown = []
+    monkeypatch.setattr(drawing, "make_predict", lambda net: lambda pictures: shares)
+    monkeypatch.setattr(drawing, "_lay_over", lambda *a: shown.append(a))
+
+    drawing.draw_worst(None, plants, np.arange(4, 8), tmp_path / "worst.png")
+
+    wanted = [("10%", 6), ("20%", 7), ("30%", 4)]
+    for (_, picture, _, title), (share, row) in zip(shown, wanted, strict=True):
+        assert title.endswith(f"is {SPECIES[0]}: {share}") and title.startswith(SPECIES[1])
+        assert np.array_equal(picture, plants.pictures[row])

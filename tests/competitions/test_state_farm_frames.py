@@ -3,10 +3,12 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
 
 from common.checks import InputError
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES
 from competitions.state_farm_distracted_driver_detection.frames import (
+    THUMBNAIL_PX,
     load_frames,
     load_pixels,
     load_thumbnails,
@@ -75,10 +77,20 @@ def test_pictures_come_in_the_order_of_the_frames(made, tmp_path):
     small = load_thumbnails(frames, made, tmp_path)
 
     assert pixels.shape == (len(frames.names), *SIZE_PX, 3) and pixels.dtype == np.uint8
-    assert small.shape == (len(frames.names), 15 * 20 * 3) and 0 <= small.min() < small.max() <= 1
+    assert small.shape == (len(frames.names), 64) and small.dtype == np.float32
     own = np.linalg.norm(small[0] - small[1:N_FRAMES], axis=1).max()
     others = np.linalg.norm(small[0] - small[N_FRAMES:], axis=1).min()
     assert own < others
+
+
+def test_thumbnails_keep_distances(made, tmp_path):
+    """Between frames, those of the small pictures themselves, but for noise in the last places."""
+    frames = load_frames(made)
+    flat = load_pixels(frames, made, tmp_path, size_px=THUMBNAIL_PX).reshape(len(frames.names), -1)
+    whole, short = pdist(flat.astype(float)), pdist(load_thumbnails(frames, made, tmp_path))
+
+    assert np.corrcoef(whole, short)[0, 1] > 0.999
+    assert (short <= whole * (1 + 1e-4)).all()
 
 
 def add_line(path, line):
@@ -89,6 +101,7 @@ def add_line(path, line):
     ("line", "told"),
     [
         ("p099,c10,img_x.jpg\n", "column classname must hold one of c0, .*c9, line .* has c10"),
+        (",c1,img_x.jpg\n", "subject must name a driver, received none in row"),
         ("p099,,img_x.jpg\n", "column classname must hold one of c0, .*c9, line .* has nan"),
     ],
 )

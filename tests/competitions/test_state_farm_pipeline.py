@@ -11,11 +11,15 @@ from common.metrics.classification import log_loss
 from common.training.cross_fit import CrossFitted
 from common.training.fitted import Fitted
 from common.training.pseudo_labels import PseudoLabels
-from competitions.state_farm_distracted_driver_detection import nets, pipeline
+from competitions.state_farm_distracted_driver_detection import nets, pipeline, pseudo
 from competitions.state_farm_distracted_driver_detection.competition import METRIC, TINY, Config
 from competitions.state_farm_distracted_driver_detection.fits import FITS
 from competitions.state_farm_distracted_driver_detection.frames import load_frames
-from competitions.state_farm_distracted_driver_detection.nets import N_DIMS, VIEWS
+from competitions.state_farm_distracted_driver_detection.nets import (
+    N_DIMS,
+    OTHER_NORMS,
+    VIEWS,
+)
 from competitions.state_farm_distracted_driver_detection.pipeline import (
     draw,
     load_known,
@@ -67,7 +71,7 @@ def test_leaky_folds_split_sequences(known):
         assert set(frames.sequence[fold.fit_rows]) & set(frames.sequence[fold.held_rows])
 
 
-@pytest.mark.parametrize("name", ["features_logistic", "knn_only", "resnet"])
+@pytest.mark.parametrize("name", ["features_logistic", "knn_only", "cnn", "resnet"])
 def test_held_labels_are_not_looked_at(known, name):
     """What a fit is not given may be anything."""
     fold = make_folds(known.frames, CONFIG, 0)[0]
@@ -89,46 +93,55 @@ def test_a_class_that_no_fit_row_has_gets_nothing(known):
     assert predicted.shape == (5, 10) and not predicted[:, :3].any()
 
 
-def test_a_net_answers_for_every_view_and_places_its_frames(known):
+def test_a_net_answers_and_places_its_frames(known):
     """Of frames that are asked for in another order, the answers are too."""
     fit_rows, asked = np.arange(0, 250, 5), np.array([7, 300, 9])
     fitted = FITS["resnet"](known, CONFIG, fit_rows, 0)
     predicted, turned = fitted.predict(asked), fitted.predict(asked[::-1])
 
-    assert predicted.shape == (3, 10 + 10 * len(VIEWS) + N_DIMS)
+    assert predicted.shape == (3, 10 + N_DIMS)
     np.testing.assert_allclose(predicted, turned[::-1], atol=1e-5)
-    views = predicted[:, :-N_DIMS].reshape(3, 1 + len(VIEWS), 10)
-    np.testing.assert_allclose(views.sum(axis=2), 1, atol=1e-5)
+    np.testing.assert_allclose(predicted[:, :10].sum(axis=1), 1, atol=1e-5)
     # Directions of length 1, but for what the projection adds or takes.
     assert 0.5 < np.linalg.norm(predicted[:, -N_DIMS:], axis=1).mean() < 1.5
 
 
 def test_batch_norms_are_brought_to_each_pool_alone(known):
     """What is said of the test does not hang on the held frames that are asked for beside it; and
-    the answer by the norms of the fit, which comes first, hangs on no other frame at all.
+    answers by the norms of the fit hang on no other frame at all. The net is the same one.
     """
     fit_rows = np.arange(0, 250, 5)
     held, test = np.arange(40), np.flatnonzero(known.frames.is_test)
-    fitted = FITS["resnet"](known, CONFIG, fit_rows, 0)
+    plain = FITS["resnet"](known, CONFIG, fit_rows, 0).predict(held)
+    fitted = FITS["resnet"](known, replace(CONFIG, norms="fit"), fit_rows, 0)
     together = fitted.predict(np.concatenate([held, test]))
+    assert together.shape[1] == 10 * (len(VIEWS) + len(OTHER_NORMS)) + N_DIMS
+    np.testing.assert_allclose(together[:40, :10], plain[:, :10], atol=1e-5)
+    np.testing.assert_allclose(together[:40, -N_DIMS:], plain[:, -N_DIMS:], atol=1e-5)
     np.testing.assert_allclose(together[40:], fitted.predict(test), atol=1e-5)
     np.testing.assert_allclose(together[:40], fitted.predict(held), atol=1e-5)
     changes = np.abs(fitted.predict(held[:8]) - together[:8])
-    assert changes[:, :10].max() < 1e-5 < 1e-3 < changes[:, 10:20].max()
+    by_norms = slice(10 * len(VIEWS), 10 * (len(VIEWS) + len(OTHER_NORMS)))
+    assert changes[:, by_norms].max() < 1e-5 < 1e-3 < changes[:, :10].max()
+    clean, of_fit = together[:, by_norms].reshape(-1, 2, 10).transpose(1, 0, 2)
+    assert np.abs(clean - of_fit).max() > 1e-3
 
 
 def test_pools_are_smoothed_as_asked():
     rng = np.random.default_rng(0)
-    answers = rng.dirichlet(np.ones(10), (30, 1 + len(VIEWS)))
-    by_fit, views = answers[:, 0], answers[:, 1:]
+    answers = rng.dirichlet(np.ones(10), (30, len(VIEWS) + len(OTHER_NORMS)))
+    views, (clean, of_fit) = answers[:, : len(VIEWS)], answers[:, len(VIEWS) :].swapaxes(0, 1)
     features, thumbnails = rng.normal(size=(30, N_DIMS)), rng.normal(size=(30, 6))
     prediction = np.hstack([answers.reshape(30, -1), features])
+    alone = np.hstack([views[:, 0], features])
 
-    def make(*after, norms="pool"):
-        return smooth_pool(prediction, thumbnails, replace(CONFIG, after=after, norms=norms))
+    def make(*after, norms="pool", of=prediction):
+        return smooth_pool(of, thumbnails, replace(CONFIG, after=after, norms=norms))
 
     np.testing.assert_array_equal(make(), views[:, 0][None])
-    np.testing.assert_array_equal(make(norms="fit"), by_fit[None])
+    np.testing.assert_array_equal(make(of=alone), views[:, 0][None])
+    np.testing.assert_array_equal(make(norms="clean"), clean[None])
+    np.testing.assert_array_equal(make(norms="fit"), of_fit[None])
     np.testing.assert_allclose(make("views"), views.mean(axis=1)[None])
     near = find_neighbours([features, thumbnails], n_neighbors=CONFIG.n_neighbors)
     both = make("views", "neighbours")
@@ -136,10 +149,14 @@ def test_pools_are_smoothed_as_asked():
     np.testing.assert_allclose(
         both[2], smooth(views.mean(axis=1), near, reach=CANDIDATES[2][0], passes=CANDIDATES[2][1])
     )
-    alone = smooth_pool(views[:, 0], thumbnails, replace(CONFIG, after=("neighbours",)))
+    np.testing.assert_allclose(
+        make("neighbours", of=alone)[0],
+        smooth(views[:, 0], near, reach=CANDIDATES[0][0], passes=CANDIDATES[0][1]),
+    )
+    simple = smooth_pool(views[:, 0], thumbnails, replace(CONFIG, after=("neighbours",)))
     near = find_neighbours([thumbnails], n_neighbors=CONFIG.n_neighbors)
     np.testing.assert_allclose(
-        alone[1], smooth(views[:, 0], near, reach=CANDIDATES[1][0], passes=CANDIDATES[1][1])
+        simple[1], smooth(views[:, 0], near, reach=CANDIDATES[1][0], passes=CANDIDATES[1][1])
     )
 
 
@@ -185,16 +202,24 @@ def test_neighbours_are_sought_among_the_same_pool(made, tmp_path, monkeypatch):
     assert not first.submission.equals(second.submission)
 
 
+def fit_with_pseudo(known, before, folds, config, tmp_path, made, thumbnails=None):
+    store = FoldStore(tmp_path, made, code=made)
+    if thumbnails is None:
+        thumbnails = np.random.default_rng(0).normal(size=(len(known.frames.names), 4))
+    pseudo.fit_with_pseudo("cnn", before, known, thumbnails, folds, config, store, 0)
+    return thumbnails
+
+
 def test_pseudo_labels_are_of_the_fit_without_the_fold(known, made, tmp_path, monkeypatch):
-    """Each fold's second fit gets the smoothed answers of its own first one, for its held rows and
-    the test's, and for no row that it has a label of.
+    """Each fold's second fit gets the answers of its own first one, smoothed within each pool, for
+    its held rows and the test's, and for no row that it has a label of.
     """
     frames, seen = known.frames, []
     folds = make_folds(frames, CONFIG, 0)
-    n_test = frames.is_test.sum()
+    test_rows = np.flatnonzero(frames.is_test)
     rng = np.random.default_rng(0)
     prediction = rng.dirichlet(np.ones(10), len(frames.names))
-    test = np.stack([np.tile(np.eye(10)[k], (n_test, 1)) for k in range(len(folds))])
+    test = rng.dirichlet(np.ones(10), (len(folds), len(test_rows)))
     before = CrossFitted(prediction, np.zeros(len(prediction), int), test, cost=None)
 
     def note(fit, folds, is_test, **options):
@@ -203,16 +228,21 @@ def test_pseudo_labels_are_of_the_fit_without_the_fold(known, made, tmp_path, mo
         return before
 
     monkeypatch.setitem(FITS, "cnn", lambda *_, labelled: seen.append(labelled))
-    monkeypatch.setattr(pipeline, "cross_fit", note)
-    monkeypatch.setattr(pipeline, "add_costs", lambda costs: None)
+    monkeypatch.setattr(pseudo, "cross_fit", note)
+    monkeypatch.setattr(pseudo, "add_costs", lambda costs: None)
     config = replace(CONFIG, after=("neighbours", "pseudo"))
-    store = FoldStore(tmp_path, made, code=made)
-    pipeline.fit_with_pseudo("cnn", before, known, folds, config, store, 0)
+    thumbnails = fit_with_pseudo(known, before, folds, config, tmp_path, made)
 
     for k, (fold, labels) in enumerate(zip(folds, seen, strict=True)):
-        wanted = np.concatenate([fold.held_rows, np.flatnonzero(frames.is_test)])
-        np.testing.assert_array_equal(labels.rows, wanted)
-        np.testing.assert_allclose(labels.target[-n_test:], test[k], atol=1e-6)
+        wanted = np.full((len(frames.names), 10), np.nan)
+        for rows, answers in ((fold.held_rows, prediction[fold.held_rows]), (test_rows, test[k])):
+            near = find_neighbours([thumbnails[rows]], n_neighbors=CONFIG.n_neighbors)
+            reach, passes = pseudo.PSEUDO
+            wanted[rows] = smooth(answers, near, reach=reach, passes=passes)
+        n_pools = len(fold.held_rows) + len(test_rows)
+        assert len(labels.rows) == min(n_pools, len(fold.fit_rows))
+        assert len(set(labels.rows)) == len(labels.rows)
+        np.testing.assert_allclose(labels.target, wanted[labels.rows], atol=1e-6)
         assert not np.isin(labels.rows, fold.fit_rows).any()
 
 
@@ -230,14 +260,55 @@ def test_pseudo_labels_of_other_answers_make_other_fits(known, made, tmp_path, m
         shelves.append(keep.facts)
         return before
 
-    monkeypatch.setattr(pipeline, "cross_fit", note)
-    monkeypatch.setattr(pipeline, "add_costs", lambda costs: None)
-    folds, store = make_folds(known.frames, CONFIG, 0), FoldStore(tmp_path, made, code=made)
+    monkeypatch.setattr(pseudo, "cross_fit", note)
+    monkeypatch.setattr(pseudo, "add_costs", lambda costs: None)
+    folds = make_folds(known.frames, CONFIG, 0)
     for after in (("pseudo",), ("neighbours", "pseudo"), ("views", "neighbours", "pseudo")):
-        config = replace(CONFIG, after=after)
-        pipeline.fit_with_pseudo("cnn", before, known, folds, config, store, 0)
+        fit_with_pseudo(known, before, folds, replace(CONFIG, after=after), tmp_path, made)
 
     assert shelves[0] != shelves[1] != shelves[2] != shelves[0]
+
+
+def test_what_is_compared_is_kept_apart_from_what_is_not(made, tmp_path, monkeypatch):
+    """Nets answer more where views or norms are compared, and all these share their fits."""
+    n_fits = []
+
+    def fit(known, config, fit_rows, seed, **_):
+        n_fits.append(1)
+        n_answers = len(VIEWS) + len(OTHER_NORMS) if nets.compares(config) else 1
+        answers = np.full((len(known.frames.names), 10 * n_answers), 0.1)
+        return Fitted(lambda asked: np.hstack([answers[asked], np.ones((len(asked), N_DIMS))]), 1)
+
+    monkeypatch.setitem(FITS, "resnet", fit)
+    plain = replace(CONFIG, models=("resnet",))
+    for config, n_more in (
+        (plain, CONFIG.n_folds),
+        (replace(plain, after=("views",)), CONFIG.n_folds),
+        (replace(plain, norms="clean"), 0),
+        (replace(plain, norms="fit"), 0),
+        (replace(plain, after=("neighbours",)), 0),
+    ):
+        n_before = len(n_fits)
+        run(config, made, tmp_path, 0)
+        assert len(n_fits) - n_before == n_more
+
+
+def test_a_drivers_answers_are_chosen_without_her_labels(made, tmp_path, monkeypatch):
+    """With other labels of one driver, her own out-of-fold answers stay as they are."""
+    frames = load_frames(made)
+    told = np.random.default_rng(0).dirichlet(np.ones(10), len(frames.names))
+    told = 0.5 * told + 0.5 * np.where(frames.is_test[:, None], 0.1, frames.one_hot)
+    monkeypatch.setitem(FITS, "knn_only", lambda *_: Fitted(lambda asked: told[asked], 1))
+    config = replace(CONFIG, models=("knn_only",), after=("neighbours",))
+    before = run(config, made, tmp_path / "before", 0).oof
+    is_hers = frames.driver == frames.driver[0]
+    altered = replace(frames, label=np.where(is_hers, (frames.label + 3) % 10, frames.label))
+    monkeypatch.setattr(pipeline, "load_frames", lambda raw: altered)
+    after = run(config, made, tmp_path / "after", 0).oof
+
+    hers = before.group == frames.driver[0]
+    np.testing.assert_array_equal(before.prediction[hers], after.prediction[hers])
+    assert not np.allclose(before.prediction[~hers], after.prediction[~hers])
 
 
 def test_a_net_is_fed_from_where_the_frames_lie(known, monkeypatch):
@@ -302,9 +373,15 @@ def test_settings_that_name_nothing_are_refused(made, tmp_path):
         (replace(CONFIG, after=("luck",)), "after must be some of views, .*, received luck"),
         (
             replace(CONFIG, norms="fit", after=("views",)),
-            "norms must be pool where views are averaged, received fit",
+            "norms must be pool where views follow, received fit",
         ),
-        (replace(CONFIG, norms="none"), "norms must be one of pool, fit, received none"),
+        (
+            replace(CONFIG, models=("cnn", "knn_only"), after=("neighbours", "pseudo")),
+            "models must be nets .cnn, cnn_large, resnet. for views, pseudo and other norms, rec",
+        ),
+        (replace(CONFIG, models=("knn_only",), norms="fit"), "models must be nets .*knn_only"),
+        (replace(CONFIG, norms="none"), "norms must be one of pool, clean, fit, received none"),
+        (replace(CONFIG, net="vgg"), "vgg"),
         (replace(CONFIG, models=("knn_only",), folds="x"), "folds must be one of drivers, random"),
     ):
         with pytest.raises(InputError, match=told):
@@ -315,7 +392,7 @@ def test_the_choice_is_told(made, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         run(replace(CONFIG, models=("knn_only",)), made, tmp_path, 0)
 
-    assert "chosen for the test: Choice(" in caplog.text
+    assert "chosen for the test: knn_only temperature" in caplog.text
 
 
 def test_pictures_are_drawn(made, tmp_path, monkeypatch):

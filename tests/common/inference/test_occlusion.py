@@ -82,6 +82,20 @@ def test_the_mean_colour_covers_unless_another_is_asked_for():
     np.testing.assert_allclose(found, 0, atol=1e-9)
 
 
+def test_the_mean_colour_of_whole_numbers_is_rounded():
+    """Seven of eight pixels are 1: the mean is 0.875."""
+    picture = np.ones((2, 4, 1), np.uint8)
+    picture[0, 0] = 0
+    seen = []
+
+    def predict(pictures):
+        seen.append(pictures)
+        return pictures.mean(axis=(1, 2))
+
+    occlusion_map(predict, picture, label=0, patch_px=4, stride_px=4)
+    assert (seen[1] == 1).all()
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [

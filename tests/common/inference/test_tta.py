@@ -11,6 +11,7 @@ from common.inference.tta import (
     shift,
     turn,
 )
+from tests.helpers.memory import load_resident_mib, needs_proc, write_large
 
 HEIGHT, WIDTH = 5, 7
 SIZE = (HEIGHT, WIDTH)
@@ -154,8 +155,33 @@ def test_pixels_count_only_where_a_view_shows_them():
 
     mean = mean_views(back)
     np.testing.assert_array_equal(mean[:, [0, 1, 3, 4]], pictures[:, [0, 1, 3, 4]])
-    nowhere = mean_views(np.full((1, 2, 3), np.nan))
+    nowhere = mean_views(np.full((1, 2, 3, 3), np.nan))
     assert np.isnan(nowhere).all()
+
+
+def test_a_model_that_answers_nan_is_not_hidden():
+    views = np.array([[[0.2, 0.8], [np.nan, np.nan]], [[0.2, 0.8], [0.4, 0.6]]])
+
+    np.testing.assert_allclose(mean_views(views), [[np.nan, np.nan], [0.3, 0.7]])
+    np.testing.assert_allclose(mean_views(views[..., 0]), [np.nan, 0.3])
+
+
+@needs_proc
+def test_views_of_a_memmap_take_no_memory_but_the_result(tmp_path):
+    """200 MB of pictures, 64 MB of answers: kept pages, or parts that are joined, would be more."""
+    pictures = write_large(tmp_path / "kept.npy")
+    peak = 0.0
+
+    def predict(batch):
+        nonlocal peak
+        peak = max(peak, load_resident_mib())
+        return batch[:, :64, :63, 0].astype(np.float32)
+
+    before = load_resident_mib()
+    found = predict_views(predict, pictures, [identity(), flip("vertical")], batch_size=50)
+
+    assert (found == 1).all() and found.shape == (2000, 2, 64, 63)
+    assert max(peak, load_resident_mib()) - before < found.nbytes / 2**20 + 40
 
 
 def test_what_cannot_be_looked_at_is_refused():

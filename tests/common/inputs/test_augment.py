@@ -222,3 +222,42 @@ def test_steps_have_seeds_of_their_own():
 
     assert (twice != PICTURES).any()
     np.testing.assert_array_equal(compose()(PICTURES, SEED), PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "told"),
+    [
+        (random_erase, {"largest": 0.01}, r"largest must be in \[0\.02, 1\], received 0\.01"),
+        (random_erase, {"largest": 2}, r"largest must be in \[0\.02, 1\], received 2"),
+        (random_erase, {"smallest": 0.4}, r"largest must be in \[0\.4, 1\], received 0\.33"),
+        (random_erase, {"chance": 1.5}, r"chance must be in \[0, 1\], received 1\.5"),
+        (random_erase, {"chance": np.nan}, r"chance must be in \[0, 1\], received nan"),
+        (warp, {"zoom": -0.1}, r"zoom must be >= 0, received -0\.1"),
+        (warp, {"stretch": -2}, "stretch must be >= 0, received -2"),
+        (
+            flip,
+            {"pictures": PICTURES[:, :4], "diagonally": True},
+            "H and W must be equal for diagonally, received 4 and 8",
+        ),
+    ],
+)
+def test_what_is_out_of_range_is_told_eagerly_and_in_a_pipeline(step, options, told):
+    options = dict(options)
+    pictures = tf.data.Dataset.from_tensors(options.pop("pictures", PICTURES))
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        step(next(iter(pictures)), SEED, **options)
+    with pytest.raises(ValueError, match=told):
+        pictures.map(lambda p: step(p, SEED, **options))
+
+
+def test_as_many_rectangles_lie_as_stand():
+    """The logarithm of height / width is drawn evenly between those of 0.3 and 1 / 0.3."""
+    altered = random_erase(
+        np.full((800, 60, 60, 3), -1, np.float32), SEED, chance=1.0, smallest=0.1, largest=0.1
+    ).numpy()
+    is_hidden = altered[..., 0] >= 0
+    heights, widths = (is_hidden.any(axis=axis).sum(axis=1) for axis in (2, 1))
+
+    logs = np.log(heights / widths) / np.log(1 / 0.3)
+    assert abs(logs.mean()) < 0.08 and np.abs(logs).max() < 1.1
+    assert logs.std() == pytest.approx(1 / np.sqrt(3), rel=0.1)

@@ -1,6 +1,5 @@
 import gc
 import weakref
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from common.inputs.augment import flip
 from common.inputs.mixing import mixup
 from common.inputs.stream import make_picture_batches
+from tests.helpers.memory import load_resident_mib, needs_proc, write_large
 
 N = 22
 PICTURES = np.arange(N * 12, dtype=np.uint8).reshape(N, 2, 2, 3)
@@ -143,19 +143,11 @@ def test_a_net_learns_from_it():
     assert (shown == is_bright).all()
 
 
-def load_resident_mib():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+@needs_proc
 @pytest.mark.parametrize("rows", [None, np.arange(2000)[::-1]], ids=["all", "rows"])
 def test_an_epoch_over_a_memmap_takes_no_memory(tmp_path, rows):
     """200 MB of pictures on disk are read once; a copy or kept pages would be all of them."""
-    path = tmp_path / "kept.npy"
-    written = np.lib.format.open_memmap(path, "w+", np.uint8, (2000, 183, 183, 3))
-    written[:] = 1
-    del written
-    pictures = np.load(path, mmap_mode="r")
+    pictures = write_large(tmp_path / "kept.npy")
     batches = make_picture_batches(pictures, np.ones((2000, 1)), batch_size=10, seed=0, rows=rows)
     for _ in batches.take(5):
         pass
@@ -166,6 +158,17 @@ def test_an_epoch_over_a_memmap_takes_no_memory(tmp_path, rows):
         peak = max(peak, load_resident_mib())
 
     assert total == pictures.size and peak - before < 100
+
+
+def test_pictures_that_a_caller_changed_stay_as_they_are(tmp_path):
+    """A private map's changes are in its pages only: letting these go would bring zeros back."""
+    np.save(tmp_path / "kept.npy", np.zeros((N, 50, 50, 3), np.uint8))
+    pictures = np.load(tmp_path / "kept.npy", mmap_mode="c")
+    pictures[:] = 9
+
+    fed, _ = collect(make_picture_batches(pictures, LABELS, batch_size=4, seed=0))
+
+    assert (fed == 9).all() and (pictures == 9).all()
 
 
 def test_pictures_are_let_go_with_their_batches():
@@ -192,3 +195,8 @@ def test_unfit_arguments_are_told():
         make_picture_batches(PICTURES, LABELS, batch_size=0, seed=0)
     with pytest.raises(ValueError, match="number of pictures must be > 0, received 0"):
         make_picture_batches(PICTURES[:0], LABELS[:0], batch_size=4, seed=0)
+    with pytest.raises(ValueError, match=r"labels must have shape \(any, any\), received \(22,\)"):
+        make_picture_batches(PICTURES, LABELS[0], batch_size=4, seed=0)
+    for rows, told in ((np.array([3, -1]), "-1"), (np.array([N, 0]), "22")):
+        with pytest.raises(ValueError, match=rf"^rows must be in \[0, 22\), received {told}$"):
+            make_picture_batches(PICTURES, LABELS[:2], batch_size=2, seed=0, rows=rows)

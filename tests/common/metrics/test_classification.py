@@ -19,6 +19,7 @@ def test_micro_f1_equals_scikit_learn():
 def test_micro_f1_by_hand():
     """Three of four right: 3 true positives, 1 false positive, 1 false negative: 6 / 8."""
     assert micro_f1(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 0])) == 6 / 8
+    assert micro_f1(np.array(["a", "b"]), np.array(["a", "c"], object)) == 1 / 2
 
 
 def test_log_loss_equals_scikit_learn():
@@ -81,7 +82,18 @@ def test_the_constant_is_the_minimum():
         (log_loss, [[1, 0]], [[0.5, -0.5]], "prediction must be finite and >= 0, received -0.5"),
         (log_loss, [[1, 0]], [[0.5, np.nan]], "prediction must be finite and >= 0, received nan"),
         (log_loss, [[1, 0]], [[0.0, 0.0]], "prediction must not be 0 in all of a row, received 1"),
-        (log_loss, [1.0], [1.5], "prediction must be finite and >= 0, received -0.5"),
+        (log_loss, [[0, 0]], [[1, 1]], "rows of target must sum to 1, received 0$"),
+        (
+            log_loss,
+            [1.0],
+            [1.5],
+            r"prediction must be in \[0, 1\], received 1\.5 \(1 such values\)",
+        ),
+        (log_loss, [-1.0], [0.5], r"target must be in \[0, 1\], received -1\.0"),
+        (log_loss, [1.0], [np.nan], r"prediction must be in \[0, 1\], received nan"),
+        (log_loss, [[1, 0]], [[np.inf, 0]], "prediction must be finite and >= 0, received inf"),
+        (micro_f1, ["1"], [1], "prediction must hold words as target does, received numbers"),
+        (micro_f1, [1], ["1"], "prediction must hold numbers as target does, received words"),
         (log_loss, [], [], "target must have at least one row, received none"),
     ],
 )

@@ -27,7 +27,7 @@ def test_equals_its_two_modules_step_by_step():
     x = np.maximum(convolve(net, "stem", (pictures - 127) / 128, 2), 0)
     x = look_four_ways(net, "stage0_block0", x, 1)
     x = look_four_ways(net, "stage1_block0", x, 2)
-    kernel, bias = net.get_layer("classes").get_weights()
+    kernel, bias = net.get_layer("logits").get_weights()
     wanted = tf.nn.softmax(x.mean(axis=(1, 2)) @ kernel + bias)
 
     np.testing.assert_allclose(net(pictures), wanted, rtol=1e-4, atol=1e-6)

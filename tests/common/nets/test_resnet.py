@@ -41,7 +41,7 @@ def test_equals_its_two_stages_step_by_step():
     skip = convolve(net, "stage1_block0_skip", x, 2)
     inner = np.maximum(convolve(net, "stage1_block0_first", x, 2), 0)
     x = np.maximum(convolve(net, "stage1_block0_second", inner) + skip, 0)
-    kernel, bias = net.get_layer("classes").get_weights()
+    kernel, bias = net.get_layer("logits").get_weights()
     wanted = tf.nn.softmax(x.mean(axis=(1, 2)) @ kernel + bias)
 
     np.testing.assert_allclose(net(pictures), wanted, rtol=1e-4, atol=1e-6)

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+from common.checks import InputError
 from common.nets.transfer import (
+    APPLICATIONS,
     Backbone,
     build_backbone,
     build_classifier,
@@ -103,9 +105,30 @@ def test_the_classifier_is_a_softmax_over_pooled_maps(tiny, pooling):
     maps = np.asarray(tiny.model(PICTURES))
     wanted = maps.mean(axis=(1, 2)) if pooling == "mean" else maps.max(axis=(1, 2))
     np.testing.assert_allclose(features, wanted, rtol=1e-5)
-    kernel, bias = net.get_layer("classes").get_weights()
+    kernel, bias = net.get_layer("logits").get_weights()
     logits = np.exp(features @ kernel + bias)
     np.testing.assert_allclose(shares, logits / logits.sum(axis=1, keepdims=True), rtol=1e-4)
+
+
+def test_logits_are_what_the_softmax_takes_and_training_is_that_of_one_layer(tiny):
+    """Against a dense layer with its softmax inside, bit by bit, eagerly and as a graph."""
+    net, pooled = build_classifier(tiny.model, n_classes=3), tiny.model.output
+    pooled = layers.GlobalAveragePooling2D()(pooled)
+    one = keras.Model(tiny.model.input, layers.Dense(3, activation="softmax")(pooled))
+    start, labels = net.get_weights(), np.eye(3, dtype=np.float32)[[0, 2]]
+    logits = keras.Model(net.input, net.get_layer("logits").output)(PICTURES)
+    assert np.asarray(keras.ops.softmax(logits)).tobytes() == np.asarray(net(PICTURES)).tobytes()
+
+    for eagerly in (True, False):
+        ends = []
+        for model in (net, one):
+            model.set_weights(start)
+            loss = keras.losses.CategoricalCrossentropy()
+            model.compile(keras.optimizers.SGD(0.1), loss, run_eagerly=eagerly, jit_compile=False)
+            model.fit(PICTURES, labels, epochs=3, verbose=0)
+            ends.append(model.get_weights())
+        assert [w.tobytes() for w in ends[0]] == [w.tobytes() for w in ends[1]]
+        assert np.abs(ends[0][-2] - start[-2]).max() > 1e-3
 
 
 def test_the_upper_part_takes_a_head_and_kept_maps(tiny):
@@ -113,7 +136,7 @@ def test_the_upper_part_takes_a_head_and_kept_maps(tiny):
     whole = build_classifier(tiny.model, n_classes=3)
     lower, upper = split(tiny, 2)
     net = build_classifier(upper, n_classes=3)
-    net.get_layer("classes").set_weights(whole.get_layer("classes").get_weights())
+    net.get_layer("logits").set_weights(whole.get_layer("logits").get_weights())
 
     np.testing.assert_allclose(net(lower(PICTURES)), whole(PICTURES), rtol=1e-6)
 
@@ -125,7 +148,26 @@ def test_unknown_names_are_refused_with_the_known_ones(tiny):
         build_classifier(tiny.model, n_classes=3, pooling="min")
 
 
-APPLICATIONS = [
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_pictures_that_are_too_small_are_told_in_one_line(name):
+    """Keras itself knows the least side, and would name it for a fixed size; ours is any."""
+    function, least, _ = APPLICATIONS[name]
+    build = getattr(keras.applications, function)
+    with pytest.raises(ValueError, match=f"Input size must be at least {least}x{least}"):
+        build(weights=None, include_top=False, input_shape=(least - 1, least, 3))
+
+    told = f"pictures for {name} must be at least {least} x {least}, received {least - 1} x 99"
+    with pytest.raises(InputError, match=f"^{told}$"):
+        build_backbone(name, size_px=(least - 1, 99))
+
+
+def test_the_smallest_pictures_pass():
+    pictures = np.zeros((1, 75, 80, 3), np.float32)
+    assert build_backbone("inception_v3", size_px=(75, 80)).model(pictures).shape[1:3] == (1, 1)
+    assert build_backbone("tiny", size_px=(2, 2)).model(pictures[:, :2, :2]).shape[1:3] == (1, 1)
+
+
+NETS = [
     ("resnet50", "resnet", "ResNet50"),
     ("inception_v3", "inception_v3", "InceptionV3"),
     pytest.param("resnet101", "resnet", "ResNet101", marks=pytest.mark.slow),
@@ -138,7 +180,7 @@ APPLICATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "module", "function"), APPLICATIONS)
+@pytest.mark.parametrize(("name", "module", "function"), NETS)
 def test_keras_own_nets_see_pixels_as_they_were_trained_to(name, module, function):
     """Equal to Keras' net behind Keras' preprocessing, also where it is cut into two."""
     set_all(0)
