@@ -1,106 +1,23 @@
+"""Fitting: steps against a NumPy loop, rates by hand, equal seeds."""
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.losses.distance import mean_distance
 from common.nets.entity_embedding import build_entity_embedding
 from common.seeds import set_all
 from common.training import fit
-from common.training.fit import fit_net, make_batches, predict_net
-
-
-def make_rows(n_rows, seed=0):
-    rng = np.random.default_rng(seed)
-    inputs = {
-        "codes": rng.integers(4, size=(n_rows, 1)).astype(np.int32),
-        "numbers": rng.normal(size=(n_rows, 2)).astype(np.float32),
-    }
-    return inputs, rng.normal(size=n_rows).astype(np.float32)
-
-
-def take_epoch(batches):
-    """List the row numbers of each batch, and check that inputs and target are of the same rows."""
-    epoch = []
-    for inputs, target in batches:
-        np.testing.assert_array_equal(inputs["double"], 2 * target)
-        epoch.append(target.numpy().astype(int).tolist())
-    return epoch
-
-
-def make_numbered(n_rows, batch_size, seed=0):
-    rows = np.arange(n_rows, dtype=np.float32)
-    return make_batches({"double": 2 * rows}, rows, batch_size=batch_size, seed=seed)
-
-
-@pytest.mark.parametrize(
-    ("n_rows", "batch_size", "sizes"),
-    [(12, 4, [4, 4, 4]), (11, 4, [4, 4]), (3, 4, [3]), (1, 1, [1]), (5, 1, [1] * 5)],
+from common.training.fit import fit_net, predict_net
+from tests.helpers.small_nets import (
+    build_linear,
+    build_members,
+    fit_linear,
+    fit_members,
+    fit_places,
+    make_places,
+    make_rows,
 )
-def test_an_epoch_sees_every_row_once_but_those_of_the_last_smaller_batch(
-    n_rows, batch_size, sizes
-):
-    batches = make_numbered(n_rows, batch_size)
-    epoch = take_epoch(batches)
-
-    assert [len(batch) for batch in epoch] == sizes and len(batches) == len(sizes)
-    seen = [row for batch in epoch for row in batch]
-    assert len(set(seen)) == len(seen) and set(seen) <= set(range(n_rows))
-
-
-def test_rows_that_one_epoch_drops_come_in_others():
-    batches = make_numbered(11, 4)
-
-    seen = {row for _ in range(6) for batch in take_epoch(batches) for row in batch}
-    assert seen == set(range(11))
-
-
-def test_epochs_are_shuffled_anew_over_all_rows():
-    """A row's batch among 10 is any with chance 1/10: in 30 epochs, it is in more than 5 different
-    ones.
-
-    The last row too comes early in some epoch: one of the first 3 batches in all but 0.7^30 =
-    0.00002 of cases.
-    """
-    batches = make_numbered(100, 10)
-    epochs = [take_epoch(batches) for _ in range(30)]
-
-    assert len({str(epoch) for epoch in epochs}) == 30
-    for row in (0, 99):
-        places = {k for epoch in epochs for k, batch in enumerate(epoch) if row in batch}
-        assert len(places) > 5 and min(places) < 3
-
-
-def test_equal_seeds_give_equal_orders_and_another_seed_another():
-    one, same, other = (make_numbered(50, 7, seed=seed) for seed in (3, 3, 4))
-
-    for _ in range(2):
-        epoch = take_epoch(one)
-        assert epoch == take_epoch(same) != take_epoch(other)
-
-
-def test_batches_refuse_unequal_lengths_and_empty_batches():
-    with pytest.raises(ValueError, match="lengths must be equal, received target 3, x 4"):
-        make_batches({"x": np.zeros(4)}, np.zeros(3), batch_size=2, seed=0)
-    with pytest.raises(ValueError, match="batch_size must be > 0, received 0"):
-        make_batches({"x": np.zeros(3)}, np.zeros(3), batch_size=0, seed=0)
-
-
-def build_linear(n_inputs=3):
-    x = keras.layers.Input((n_inputs,), name="x")
-    kernel = keras.initializers.Constant(0.5)
-    y = keras.layers.Dense(1, use_bias=False, kernel_initializer=kernel)(x)
-    return keras.Model({"x": x}, keras.layers.Reshape(())(y))
-
-
-def fit_linear(n_rows=8, **options):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(n_rows, 3)).astype(np.float32)
-    target = (x @ [1.0, -2.0, 0.0]).astype(np.float32)
-    model = build_linear()
-    settings = {"epochs": 10, "batch_size": n_rows, "learning_rate": 0.3, "weight_decay": 0.2}
-    fit_net(model, {"x": x}, target, seed=0, **settings | options)
-    return model, x, target
 
 
 def rate_by_hand(step, *, n_steps, n_warm_up, highest):
@@ -189,156 +106,6 @@ def test_fitting_equals_a_numpy_loop_of_adamw(schedule, loss, ema_momentum, very
     wanted = w if ema_momentum is None else average
     assert np.abs(average - w).max() > 0.01
     np.testing.assert_allclose(model.get_weights()[0][:, 0], wanted, rtol=1e-4, atol=1e-6)
-
-
-def build_members(kernel):
-    """Linear nets without bias beside each other: (B, D) -> (B, K)."""
-    x = keras.layers.Input((len(kernel),), name="x")
-    members = keras.layers.Dense(np.shape(kernel)[1], use_bias=False)
-    model = keras.Model({"x": x}, members(x))
-    model.set_weights([np.array(kernel)])
-    return model
-
-
-def fit_members(kernel, x, target, **options):
-    model = build_members(kernel)
-    settings = {"epochs": 20, "batch_size": len(x), "learning_rate": 0.1, "weight_decay": 0.1}
-    settings["has_members"] = True
-    epochs = fit_net(model, {"x": x}, target, seed=0, **settings | options)
-    return model, epochs
-
-
-def test_members_are_trained_each_on_its_own_loss():
-    """Adam takes no notice of a gradient's scale, so a member in the mean of three losses learns
-    what it learns alone. A loss of the members' mean would give them all one gradient.
-    """
-    rng = np.random.default_rng(0)
-    x, target = rng.normal(size=(16, 3)).astype("f4"), rng.normal(size=16).astype("f4")
-    kernel = rng.normal(size=(3, 3))
-
-    together, _ = fit_members(kernel, x, target)
-
-    for member in range(3):
-        alone, _ = fit_members(kernel[:, [member]], x, target)
-        np.testing.assert_allclose(
-            together.get_weights()[0][:, member], alone.get_weights()[0][:, 0], rtol=1e-3, atol=1e-5
-        )
-
-
-def test_held_rows_are_judged_by_the_mean_of_members_by_hand():
-    """Of weights 1 and -1, the first is right. Adam moves the other by about 0.1 a step, so that
-    the mean passes 0.5 when it is at 0, after 10 steps or so; by itself it passes 0.5 after 15.
-    """
-    one = np.ones((1, 1), np.float32)
-
-    _, best = fit_members(
-        [[1.0, -1.0]],
-        one,
-        one[0],
-        schedule="constant",
-        weight_decay=0.0,
-        held=({"x": one}, np.array([0.5], np.float32)),
-    )
-
-    assert best in (10, 11, 12)
-
-
-@pytest.mark.parametrize("ema_momentum", [None, 0.4])
-def test_the_best_epoch_is_that_of_a_net_that_is_trained_for_so_long(ema_momentum):
-    """The held rows' targets are what a net predicts that was trained for three epochs."""
-    options = {"schedule": "constant", "ema_momentum": ema_momentum, "batch_size": 4}
-    held = {"x": np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)}
-    short, x, target = fit_linear(epochs=3, **options)
-    plain, *_ = fit_linear(epochs=5, **options)
-    watched = build_linear()
-
-    best = fit_net(
-        watched,
-        {"x": x},
-        target,
-        epochs=5,
-        learning_rate=0.3,
-        weight_decay=0.2,
-        seed=0,
-        held=(held, predict_net(short, held)),
-        **options,
-    )
-
-    assert best == 3
-    # Looking does not disturb: the weights are those of the last epoch, to the bit.
-    np.testing.assert_array_equal(watched.get_weights()[0], plain.get_weights()[0])
-    assert np.abs(plain.get_weights()[0] - short.get_weights()[0]).max() > 0.01
-
-
-def make_places(n_rows=200):
-    """Rows whose target is a place: the sum of two numbers, and 3 less the third."""
-    x = np.random.default_rng(0).normal(size=(n_rows, 3)).astype(np.float32)
-    return {"x": x}, np.stack([x[:, 0] + x[:, 1], 3 - x[:, 2]], axis=1)
-
-
-def fit_places(inputs, target, **options):
-    """Fit a net with a hidden layer and an output (B, 2)."""
-    set_all(0)
-    x = keras.layers.Input((3,), name="x")
-    hidden = keras.layers.Dense(16, activation="relu")(x)
-    model = keras.Model({"x": x}, keras.layers.Dense(2)(hidden))
-    settings = {"loss": mean_distance, "batch_size": 50, "learning_rate": 0.02, "seed": 0}
-    best = fit_net(model, inputs, target, weight_decay=0.0, **settings | options)
-    return model, best
-
-
-def test_a_net_learns_a_target_of_two_columns_as_one():
-    inputs, target = make_places()
-    model, _ = fit_places(inputs, target, epochs=60)
-
-    assert mean_distance(target, predict_net(model, inputs)) < 0.15
-
-
-@pytest.mark.parametrize("loss", [mean_distance, "mse"])
-def test_the_best_epoch_is_found_for_places_too(loss):
-    inputs, target = make_places()
-    options = {"loss": loss, "schedule": "constant"}
-    short, _ = fit_places(inputs, target, epochs=3, **options)
-
-    _, best = fit_places(
-        inputs, target, epochs=6, held=(inputs, predict_net(short, inputs)), **options
-    )
-
-    assert best == 3
-
-
-def test_a_second_axis_holds_members_only_where_that_is_said():
-    """A net of weights (1, 0) and (0, 1) hands on what it is given, and learns to give (3, 5); its
-    members would both learn one number.
-    """
-    x = np.ones((800, 2), np.float32)
-    places = np.tile(np.array([3.0, 5.0], np.float32), (800, 1))
-    settings = {"epochs": 2, "batch_size": 8, "schedule": "constant", "weight_decay": 0.0}
-
-    apart, _ = fit_members(np.eye(2), x, places, has_members=False, **settings)
-    together, _ = fit_members(np.eye(2), x, places[:, 0], **settings)
-
-    one = {"x": x[:1]}
-    np.testing.assert_allclose(predict_net(apart, one), [[3.0, 5.0]], atol=0.01)
-    np.testing.assert_allclose(predict_net(apart, one, has_members=True), [4.0], atol=0.01)
-    np.testing.assert_allclose(predict_net(together, one), [[3.0, 3.0]], atol=0.01)
-
-
-def test_a_target_of_another_width_is_refused():
-    x, two = np.ones((4, 2), np.float32), np.zeros((4, 2), np.float32)
-    narrow, wide = (r"target must have shape " + shape for shape in (r"\(any\)", r"\(any, 2\)"))
-    for options, target, told in (
-        ({}, two, rf"{narrow}, received \(4, 2\)"),
-        ({"has_members": False}, two[:, 0], rf"{wide}, received \(4,\)"),
-        ({"held": ({"x": x}, two)}, two[:, 0], rf"{narrow}, received \(4, 2\)"),
-        ({"has_members": False, "held": ({"x": x}, two[:, 0])}, two, rf"{wide}, received \(4,\)"),
-    ):
-        with pytest.raises(ValueError, match=told):
-            fit_members(np.eye(2), x, target, **options)
-    with pytest.raises(
-        ValueError, match=r"output must have shape \(any, any\), received \(None,\)"
-    ):
-        fit_linear(has_members=True)
 
 
 def test_without_held_rows_the_epochs_are_those_asked_for():
