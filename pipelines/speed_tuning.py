@@ -20,7 +20,7 @@ Runs = Mapping[str, Callable[[], Any]]
 
 
 def make_fitting(n: int, net: str) -> Runs:
-    """Fit an epoch as competitions do, from compiling to the end; both trace the net anew."""
+    """Fit an epoch as competitions do, by nets that are compiled and traced."""
     import keras
 
     from common.nets.transfer import build_backbone, build_classifier, find_rates, freeze
@@ -28,20 +28,24 @@ def make_fitting(n: int, net: str) -> Runs:
 
     pictures, labels = _make_noise(n, SIDE_PX)
     arrays = pictures.astype(np.float32)
-    backbone = build_backbone(net)
-    freeze(backbone, n_stages=0, norms_learn=False)
-    model = build_classifier(backbone.model, n_classes=N_CLASSES)
-    rates = find_rates(backbone, np.geomspace(LOWEST_RATE, 1, len(backbone.stages)).tolist())
+    ours, theirs = build_backbone(net), build_backbone(net)
+    freeze(ours, n_stages=0, norms_learn=False)
+    freeze(theirs, n_stages=0, norms_learn=False)
+    model, other = (build_classifier(body.model, n_classes=N_CLASSES) for body in (ours, theirs))
+    batches = feed(pictures, labels)
+    rates = find_rates(ours, np.geomspace(LOWEST_RATE, 1, len(ours.stages)).tolist())
+    fit_pictures(model, batches, epochs=1, learning_rate=RATE, weight_decay=DECAY, rates=rates)
+    other.compile(keras.optimizers.AdamW(RATE, DECAY), keras.losses.CategoricalCrossentropy())
 
     def run_ours() -> int:
-        batches = feed(pictures, labels)
-        fit_pictures(model, batches, epochs=1, learning_rate=RATE, weight_decay=DECAY, rates=rates)
+        model.optimizer.iterations.assign(0)
+        model.fit(batches, shuffle=False, verbose=0)
         return int(model.optimizer.iterations)
 
     def run_arrays() -> int:
-        model.compile(keras.optimizers.AdamW(RATE, DECAY), keras.losses.CategoricalCrossentropy())
-        model.fit(arrays, labels, batch_size=BATCH, verbose=0)
-        return int(model.optimizer.iterations)
+        other.optimizer.iterations.assign(0)
+        other.fit(arrays, labels, batch_size=BATCH, verbose=0)
+        return int(other.optimizer.iterations)
 
     return {OURS: run_ours, KERAS_FIT: run_arrays}
 
@@ -67,12 +71,16 @@ def make_keeping(n: int, net: str) -> Runs:
     whole, above = (build_classifier(body, n_classes=N_CLASSES) for body in (backbone.model, upper))
     maps = predict_pictures(lower, pictures)
     weights, head = backbone.model.get_weights(), whole.get_layer("logits").get_weights()
+    make = partial(make_picture_batches, labels=labels, batch_size=BATCH, seed=0)
+    for model, seen in ((above, maps), (whole, pictures)):
+        fit_pictures(model, make(seen), epochs=1, learning_rate=RATE, weight_decay=DECAY)
 
     def run(model: Any, seen: np.ndarray) -> np.ndarray:
         backbone.model.set_weights(weights)
         model.get_layer("logits").set_weights(head)
-        batches = make_picture_batches(seen, labels, batch_size=BATCH, seed=0)
-        fit_pictures(model, batches, epochs=1, learning_rate=RATE, weight_decay=DECAY)
+        for variable in model.optimizer.variables:
+            variable.assign(np.zeros(variable.shape))
+        model.fit(make(seen), shuffle=False, verbose=0)
         return np.asarray(model.get_layer("logits").get_weights()[0] - head[0])
 
     return {OURS: partial(run, above, maps), OURS_WHOLE: partial(run, whole, pictures)}
