@@ -83,9 +83,10 @@ class Config:
     side_px: int = 128  # of the pictures that nets see
     backbone: str = "lite0"  # the pretrained net; tiny: two untrained blocks, for tests
     n_neighbors: int = 5  # pictures that vote
-    epochs: int = 10  # passes over the pictures; the pretrained net only
+    epochs: int = 7  # passes over the pictures; the pretrained net only
     scratch_epochs: int = 40  # likewise of a small ResNet from scratch; Inception, slower, has less
-    learning_rate: float = 0.001  # the highest, of the pretrained net's head
+    learning_rate: float = 0.003  # the highest, of the pretrained net's head
+    norms_learn: bool = True  # of the pretrained net: batch norms too, or they stay as they came
     threads: int = 1  # per fit
 
 
@@ -95,6 +96,7 @@ VARIANTS = {
     "features_logistic": BASE,
     "features_knn": replace(BASE, models=("features_knn",)),
     "finetune": FINETUNE,
+    "finetune_frozen_norms": replace(FINETUNE, norms_learn=False),
     "finetune_tta": replace(FINETUNE, views=6),
     "finetune_tta_geometric": replace(FINETUNE, views=6, mean="geometric"),
     "finetune_occlusion": replace(BASE, models=("finetune_occlusion",)),
@@ -113,6 +115,7 @@ VARIANTS = {
 PARENT = {
     "features_knn": "features_logistic",
     "finetune": "features_logistic",
+    "finetune_frozen_norms": "finetune",
     "finetune_tta": "finetune",
     "finetune_tta_geometric": "finetune_tta",
     "finetune_occlusion": "finetune",

@@ -156,9 +156,9 @@ def make_augment(settings: Settings) -> Augment:
 
 
 def _fine_tune(batches: tf.data.Dataset, config: Config) -> keras.Model:
-    """Train the pretrained net on: lower stages learn more slowly, batch norms not at all."""
+    """Train the pretrained net on, lower stages more slowly."""
     backbone = build_pretrained(config)
-    freeze(backbone, n_stages=0, norms_learn=False)
+    freeze(backbone, n_stages=0, norms_learn=config.norms_learn)
     net = build_classifier(backbone.model, n_classes=len(SPECIES), dropout=DROPOUT)
     factors = np.geomspace(LOWEST_RATE, 1, len(backbone.stages)).tolist()
     fit_pictures(
