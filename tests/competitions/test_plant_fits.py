@@ -132,11 +132,20 @@ def test_views_of_features_are_of_the_turned_pictures(plants):
     assert np.abs(features[:, 0] - features[:, quarter]).max() > 1e-3
 
 
-def test_a_net_learns_colours(plants):
-    config = make_config(epochs=20, learning_rate=0.02)
+@pytest.mark.parametrize(("norms_learn", "epochs"), [(False, 20), (True, 150)])
+def test_a_net_learns_colours(plants, norms_learn, epochs):
+    """Batch norms follow their batches slowly: by a hundredth in a step."""
+    config = make_config(epochs=epochs, learning_rate=0.02, norms_learn=norms_learn)
     shares = NET_FITS["finetune"](plants, config, np.arange(36), 0).predict(np.arange(36, N))
     assert shares.shape == (12, len(VIEWS), len(SPECIES))
     assert np.mean(shares.mean(axis=1).argmax(axis=1) == plants.label[36:]) > 0.9
+
+
+@pytest.mark.parametrize("norms_learn", [False, True])
+def test_batch_norms_learn_where_that_is_asked_for(plants, norms_learn):
+    config = make_config(norms_learn=norms_learn)
+    net = nets.train_net(plants, config, np.arange(36), 0, name="finetune")
+    assert net.get_layer("stem_bn").moving_mean.numpy().any() == norms_learn
 
 
 def test_a_net_looks_at_no_other_rows(plants):
