@@ -273,9 +273,9 @@ def _draw_bars(axes: Any, rows: Sequence[Mapping[str, Any]], colours: Mapping[st
         xerr=np.abs(ends - seconds[:, None]).T,
         color=[colours[row["library"]] for row in rows],
     )
-    first = [min(p for p, row in zip(places, rows, strict=True) if row["work"] == w) for w in works]
     axes.set_yticks([])
-    for place, work in zip(first, works, strict=True):
+    first = {row["work"]: place for place, row in zip(places[::-1], rows[::-1], strict=True)}
+    for work, place in first.items():
         told = work.removeprefix(f"{rows[0]['family']}, ")
         axes.text(0, place - 0.5, told, va="bottom", fontsize=8)
     axes.set_ylim(max(places) + 0.6, -1.1)

@@ -2,7 +2,16 @@ import shutil
 
 import pytest
 
+from competitions.bike_sharing_demand import sample as bikes
 from competitions.rossmann_store_sales.sample import write_sample
+
+
+@pytest.fixture(scope="session")
+def bike_sample(tmp_path_factory):
+    """Bike Sharing Demand's made-up files of four months; nobody changes them."""
+    folder = tmp_path_factory.mktemp("bikes")
+    bikes.write_sample(folder, 0)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from competitions.bike_sharing_demand.features import (
     make_strata,
     make_weather,
 )
-from competitions.bike_sharing_demand.sample import write_sample
 from competitions.bike_sharing_demand.split import write_parts
 
 # Kaggle's column `holiday`: federal holidays observed on weekdays, and Emancipation Day.
@@ -26,16 +25,8 @@ HOLIDAYS = (
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    """Four made-up months."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, 0)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def hours(raw):
-    return load_hours(raw)[0]
+def hours(bike_sample):
+    return load_hours(bike_sample)[0]
 
 
 def find_moved(before: pd.DataFrame, after: pd.DataFrame) -> set[int]:

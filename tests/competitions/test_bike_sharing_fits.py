@@ -10,17 +10,14 @@ from common.training.fitted import Fitted
 from competitions.bike_sharing_demand import fits
 from competitions.bike_sharing_demand.competition import COUNTS, Config
 from competitions.bike_sharing_demand.features import load_hours, make_design, make_features
-from competitions.bike_sharing_demand.sample import write_sample
 
 TINY = Config(n_folds=2, rounds=20, epochs=1, n_nets=1)
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
+def table(bike_sample):
     """(features, hours, fit rows, unseen rows): no fit row is of February, a Monday or 8:00."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, 0)
-    hours, is_test = load_hours(folder)
+    hours, is_test = load_hours(bike_sample)
     features = make_features(hours)
     is_known = (features["month"] != 2) & (features["weekday"] > 0) & (features["hour"] != 8)
     fit_rows = np.flatnonzero(~is_test & is_known)

@@ -19,14 +19,6 @@ from competitions.bike_sharing_demand.split import write_split
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    """Four made-up months."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, 0)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def years(tmp_path_factory):
     """Two made-up years, as long as Kaggle's: (hours, is_test)."""
     folder = tmp_path_factory.mktemp("years")
@@ -117,10 +109,10 @@ def test_folds_that_nobody_knows_are_refused(years):
 # Split
 
 
-def test_split_holds_out_days_14_to_19_of_the_train_file(raw, tmp_path):
-    train = load_table(raw / "train.csv")
+def test_split_holds_out_days_14_to_19_of_the_train_file(bike_sample, tmp_path):
+    train = load_table(bike_sample / "train.csv")
     is_late = train["datetime"].str[8:10].astype(int) >= 14
-    answers = write_split(raw, tmp_path)
+    answers = write_split(bike_sample, tmp_path)
     left, asked, example = (
         load_table(tmp_path / name) for name in ("train.csv", "test.csv", "sampleSubmission.csv")
     )
@@ -169,8 +161,8 @@ def alter(raw: Path, folder: Path, file: str, line: int, column: str, value: str
         ("test.csv", 1, "temp", "heat", "column temp, received datetime, season"),
     ],
 )
-def test_bad_tables_are_told_in_one_line(raw, tmp_path, file, line, column, value, told):
-    alter(raw, tmp_path, file, line, column, value)
+def test_bad_tables_are_told_in_one_line(bike_sample, tmp_path, file, line, column, value, told):
+    alter(bike_sample, tmp_path, file, line, column, value)
     with pytest.raises(InputError) as error:
         load_hours(tmp_path)
     message = str(error.value)
@@ -188,17 +180,17 @@ def test_bad_tables_are_told_in_one_line(raw, tmp_path, file, line, column, valu
         (2, "datetime", "1911-01-01 00:00:00", "must span at most 50 years, received 1911 to"),
     ],
 )
-def test_values_that_cannot_be_are_told(raw, tmp_path, line, column, value, told):
-    alter(raw, tmp_path, "train.csv", line, column, value)
+def test_values_that_cannot_be_are_told(bike_sample, tmp_path, line, column, value, told):
+    alter(bike_sample, tmp_path, "train.csv", line, column, value)
     with pytest.raises(InputError, match=told) as error:
         load_hours(tmp_path)
     assert "train.csv" in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("file", ["train.csv", "test.csv"])
-def test_an_hour_that_comes_twice_is_told(raw, tmp_path, file):
+def test_an_hour_that_comes_twice_is_told(bike_sample, tmp_path, file):
     """Line 9 says it is the hour of train's line 7."""
-    alter(raw, tmp_path, file, 9, "datetime", "2011-01-01 05:00:00")
+    alter(bike_sample, tmp_path, file, 9, "datetime", "2011-01-01 05:00:00")
     with pytest.raises(InputError, match=r"hour once, 2011-01-01 05:00:00 comes twice") as error:
         load_hours(tmp_path)
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
