@@ -3,7 +3,8 @@ import shutil
 import pytest
 
 from competitions.bike_sharing_demand import sample as bikes
-from competitions.rossmann_store_sales.sample import write_sample
+from competitions.rossmann_store_sales import sample as stores
+from competitions.state_farm_distracted_driver_detection import sample as frames
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,16 @@ def bike_sample(tmp_path_factory):
 def whole(tmp_path_factory):
     """Rossmann's made-up files, with the forum's; nobody changes them."""
     folder = tmp_path_factory.mktemp("rossmann")
-    write_sample(folder, 0)
+    stores.write_sample(folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def farm_sample(tmp_path_factory):
+    """State Farm's made-up frames; nobody changes them."""
+    folder = tmp_path_factory.mktemp("frames") / "sample"
+    folder.mkdir()
+    frames.write_sample(folder, 0)
     return folder
 
 

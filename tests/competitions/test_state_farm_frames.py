@@ -23,38 +23,30 @@ from competitions.state_farm_distracted_driver_detection.sample import (
 from tests.helpers.homes import rewrite
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("frames") / "sample"
-    folder.mkdir()
-    write_sample(folder, 0)
-    return folder
-
-
 @pytest.fixture
-def raw(made, tmp_path):
+def raw(farm_sample, tmp_path):
     """A copy to damage."""
-    return shutil.copytree(made, tmp_path / "raw")
+    return shutil.copytree(farm_sample, tmp_path / "raw")
 
 
-def test_frames_are_those_of_the_lists(made):
-    frames = load_frames(made)
+def test_frames_are_those_of_the_lists(farm_sample):
+    frames = load_frames(farm_sample)
 
     n_train, n_test = 10 * N_FRAMES * N_DRIVERS, 10 * N_FRAMES * N_TEST_DRIVERS
     assert frames.is_test.sum() == n_test and len(frames.names) == n_train + n_test
     assert (frames.driver[frames.is_test] == "").all() and len(set(frames.driver)) == N_DRIVERS + 1
-    sample = pd.read_csv(made / "sample_submission.csv")
+    sample = pd.read_csv(farm_sample / "sample_submission.csv")
     assert frames.names[frames.is_test].tolist() == sample["img"].tolist()
-    listed = pd.read_csv(made / "driver_imgs_list.csv")
+    listed = pd.read_csv(farm_sample / "driver_imgs_list.csv")
     for k in (0, 77, 201):
         assert frames.paths[k] == f"imgs/train/{listed['classname'][k]}/{listed['img'][k]}"
         assert CLASSES[frames.label[k]] == listed["classname"][k]
         assert frames.driver[k] == listed["subject"][k]
-    assert all((made / path).is_file() for path in frames.paths)
+    assert all((farm_sample / path).is_file() for path in frames.paths)
 
 
-def test_one_hot_has_a_one_at_the_label_and_nothing_in_the_test(made):
-    frames = load_frames(made)
+def test_one_hot_has_a_one_at_the_label_and_nothing_in_the_test(farm_sample):
+    frames = load_frames(farm_sample)
 
     assert frames.one_hot.dtype == np.float32
     np.testing.assert_array_equal(frames.one_hot.sum(axis=1), ~frames.is_test)
@@ -63,18 +55,18 @@ def test_one_hot_has_a_one_at_the_label_and_nothing_in_the_test(made):
     )
 
 
-def test_a_sequence_is_one_driver_doing_one_thing(made):
-    frames = load_frames(made)
+def test_a_sequence_is_one_driver_doing_one_thing(farm_sample):
+    frames = load_frames(farm_sample)
     counts = np.unique(frames.sequence[~frames.is_test], return_counts=True)[1]
 
     assert len(counts) == 10 * N_DRIVERS and (counts == N_FRAMES).all()
 
 
-def test_pictures_come_in_the_order_of_the_frames(made, tmp_path):
+def test_pictures_come_in_the_order_of_the_frames(farm_sample, tmp_path):
     """Frames of one sequence are nearer to each other than to anything else."""
-    frames = load_frames(made)
-    pixels = load_pixels(frames, made, tmp_path, size_px=SIZE_PX)
-    small = load_thumbnails(frames, made, tmp_path)
+    frames = load_frames(farm_sample)
+    pixels = load_pixels(frames, farm_sample, tmp_path, size_px=SIZE_PX)
+    small = load_thumbnails(frames, farm_sample, tmp_path)
 
     assert pixels.shape == (len(frames.names), *SIZE_PX, 3) and pixels.dtype == np.uint8
     assert small.shape == (len(frames.names), 64) and small.dtype == np.float32
@@ -83,11 +75,12 @@ def test_pictures_come_in_the_order_of_the_frames(made, tmp_path):
     assert own < others
 
 
-def test_thumbnails_keep_distances(made, tmp_path):
+def test_thumbnails_keep_distances(farm_sample, tmp_path):
     """Between frames, those of the small pictures themselves, but for noise in the last places."""
-    frames = load_frames(made)
-    flat = load_pixels(frames, made, tmp_path, size_px=THUMBNAIL_PX).reshape(len(frames.names), -1)
-    whole, short = pdist(flat.astype(float)), pdist(load_thumbnails(frames, made, tmp_path))
+    frames = load_frames(farm_sample)
+    pixels = load_pixels(frames, farm_sample, tmp_path, size_px=THUMBNAIL_PX)
+    whole = pdist(pixels.reshape(len(pixels), -1).astype(float))
+    short = pdist(load_thumbnails(frames, farm_sample, tmp_path))
 
     assert np.corrcoef(whole, short)[0, 1] > 0.999
     assert (short <= whole * (1 + 1e-4)).all()

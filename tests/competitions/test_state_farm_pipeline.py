@@ -8,10 +8,9 @@ import pytest
 from common.checks import InputError
 from common.data.folds import FoldStore
 from common.metrics.classification import log_loss
-from common.training.cross_fit import CrossFitted
 from common.training.fitted import Fitted
 from common.training.pseudo_labels import PseudoLabels
-from competitions.state_farm_distracted_driver_detection import nets, pipeline, pseudo
+from competitions.state_farm_distracted_driver_detection import nets, pipeline
 from competitions.state_farm_distracted_driver_detection.competition import METRIC, TINY, Config
 from competitions.state_farm_distracted_driver_detection.fits import FITS
 from competitions.state_farm_distracted_driver_detection.frames import load_frames
@@ -27,7 +26,6 @@ from competitions.state_farm_distracted_driver_detection.pipeline import (
     run,
 )
 from competitions.state_farm_distracted_driver_detection.pools import smooth_pool
-from competitions.state_farm_distracted_driver_detection.sample import write_sample
 from competitions.state_farm_distracted_driver_detection.smoothing import (
     CANDIDATES,
     find_neighbours,
@@ -38,19 +36,11 @@ CONFIG = replace(Config(), **TINY)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("frames") / "sample"
-    folder.mkdir()
-    write_sample(folder, 0)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def known(made, tmp_path_factory):
+def known(farm_sample, tmp_path_factory):
     work = tmp_path_factory.mktemp("work")
     config = replace(CONFIG, models=("features_logistic", "cnn"))
-    store = FoldStore(work, made, code=made)
-    return load_known(load_frames(made), config, made, work, store)
+    store = FoldStore(work, farm_sample, code=farm_sample)
+    return load_known(load_frames(farm_sample), config, farm_sample, work, store)
 
 
 @pytest.mark.parametrize("n_folds", [2, 5])
@@ -160,18 +150,18 @@ def test_pools_are_smoothed_as_asked():
     )
 
 
-def test_a_model_that_knows_the_answers_is_let_through(made, tmp_path, monkeypatch):
+def test_a_model_that_knows_the_answers_is_let_through(farm_sample, tmp_path, monkeypatch):
     """Of a model that is sure and right, 98 % and a fiftieth are left by the floor; of the test,
     every fold's fit says the same.
     """
-    frames = load_frames(made)
+    frames = load_frames(farm_sample)
 
     def fit_all_knowing(known, config, fit_rows, seed):
         told = np.where(frames.is_test[:, None], np.eye(10)[3], frames.one_hot)
         return Fitted(lambda asked: told[asked], 1)
 
     monkeypatch.setitem(FITS, "knn_only", fit_all_knowing)
-    outcome = run(replace(CONFIG, models=("knn_only",)), made, tmp_path, 0)
+    outcome = run(replace(CONFIG, models=("knn_only",)), farm_sample, tmp_path, 0)
 
     assert outcome.score < 0.01 and outcome.score == METRIC(
         outcome.oof.target, outcome.oof.prediction
@@ -181,9 +171,9 @@ def test_a_model_that_knows_the_answers_is_let_through(made, tmp_path, monkeypat
     np.testing.assert_array_equal(outcome.oof.target.sum(axis=1), 1)
 
 
-def test_neighbours_are_sought_among_the_same_pool(made, tmp_path, monkeypatch):
+def test_neighbours_are_sought_among_the_same_pool(farm_sample, tmp_path, monkeypatch):
     """Whatever a fold's fit says of the test, its held frames are smoothed the same."""
-    frames = load_frames(made)
+    frames = load_frames(farm_sample)
     rng = np.random.default_rng(0)
     told = rng.dirichlet(np.ones(10), len(frames.names))
     outcomes = []
@@ -195,81 +185,14 @@ def test_neighbours_are_sought_among_the_same_pool(made, tmp_path, monkeypatch):
 
         monkeypatch.setitem(FITS, "knn_only", fit)
         config = replace(CONFIG, models=("knn_only",), after=("neighbours",))
-        outcomes.append(run(config, made, tmp_path / str(len(outcomes)), 0))
+        outcomes.append(run(config, farm_sample, tmp_path / str(len(outcomes)), 0))
     first, second = outcomes
 
     np.testing.assert_array_equal(first.oof.prediction, second.oof.prediction)
     assert not first.submission.equals(second.submission)
 
 
-def fit_with_pseudo(known, before, folds, config, tmp_path, made, thumbnails=None):
-    store = FoldStore(tmp_path, made, code=made)
-    if thumbnails is None:
-        thumbnails = np.random.default_rng(0).normal(size=(len(known.frames.names), 4))
-    pseudo.fit_with_pseudo("cnn", before, known, thumbnails, folds, config, store, 0)
-    return thumbnails
-
-
-def test_pseudo_labels_are_of_the_fit_without_the_fold(known, made, tmp_path, monkeypatch):
-    """Each fold's second fit gets the answers of its own first one, smoothed within each pool, for
-    its held rows and the test's, and for no row that it has a label of.
-    """
-    frames, seen = known.frames, []
-    folds = make_folds(frames, CONFIG, 0)
-    test_rows = np.flatnonzero(frames.is_test)
-    rng = np.random.default_rng(0)
-    prediction = rng.dirichlet(np.ones(10), len(frames.names))
-    test = rng.dirichlet(np.ones(10), (len(folds), len(test_rows)))
-    before = CrossFitted(prediction, np.zeros(len(prediction), int), test, cost=None)
-
-    def note(fit, folds, is_test, **options):
-        for fold in folds:
-            fit(fold.fit_rows, 0)
-        return before
-
-    monkeypatch.setitem(FITS, "cnn", lambda *_, labelled: seen.append(labelled))
-    monkeypatch.setattr(pseudo, "cross_fit", note)
-    monkeypatch.setattr(pseudo, "add_costs", lambda costs: None)
-    config = replace(CONFIG, after=("neighbours", "pseudo"))
-    thumbnails = fit_with_pseudo(known, before, folds, config, tmp_path, made)
-
-    for k, (fold, labels) in enumerate(zip(folds, seen, strict=True)):
-        wanted = np.full((len(frames.names), 10), np.nan)
-        for rows, answers in ((fold.held_rows, prediction[fold.held_rows]), (test_rows, test[k])):
-            near = find_neighbours([thumbnails[rows]], n_neighbors=CONFIG.n_neighbors)
-            reach, passes = pseudo.PSEUDO
-            wanted[rows] = smooth(answers, near, reach=reach, passes=passes)
-        n_pools = len(fold.held_rows) + len(test_rows)
-        assert len(labels.rows) == min(n_pools, len(fold.fit_rows))
-        assert len(set(labels.rows)) == len(labels.rows)
-        np.testing.assert_allclose(labels.target, wanted[labels.rows], atol=1e-6)
-        assert not np.isin(labels.rows, fold.fit_rows).any()
-
-
-def test_pseudo_labels_of_other_answers_make_other_fits(known, made, tmp_path, monkeypatch):
-    """What is smoothed, or averaged over views, is learnt from: its fits are kept apart."""
-    n, shelves = len(known.frames.names), []
-    before = CrossFitted(
-        np.full((n, 10), 0.1),
-        np.zeros(n, int),
-        np.full((CONFIG.n_folds, known.frames.is_test.sum(), 10), 0.1),
-        cost=None,
-    )
-
-    def note(*args, keep, **options):
-        shelves.append(keep.facts)
-        return before
-
-    monkeypatch.setattr(pseudo, "cross_fit", note)
-    monkeypatch.setattr(pseudo, "add_costs", lambda costs: None)
-    folds = make_folds(known.frames, CONFIG, 0)
-    for after in (("pseudo",), ("neighbours", "pseudo"), ("views", "neighbours", "pseudo")):
-        fit_with_pseudo(known, before, folds, replace(CONFIG, after=after), tmp_path, made)
-
-    assert shelves[0] != shelves[1] != shelves[2] != shelves[0]
-
-
-def test_what_is_compared_is_kept_apart_from_what_is_not(made, tmp_path, monkeypatch):
+def test_what_is_compared_is_kept_apart_from_what_is_not(farm_sample, tmp_path, monkeypatch):
     """Nets answer more where views or norms are compared, and all these share their fits."""
     n_fits = []
 
@@ -289,22 +212,22 @@ def test_what_is_compared_is_kept_apart_from_what_is_not(made, tmp_path, monkeyp
         (replace(plain, after=("neighbours",)), 0),
     ):
         n_before = len(n_fits)
-        run(config, made, tmp_path, 0)
+        run(config, farm_sample, tmp_path, 0)
         assert len(n_fits) - n_before == n_more
 
 
-def test_a_drivers_answers_are_chosen_without_her_labels(made, tmp_path, monkeypatch):
+def test_a_drivers_answers_are_chosen_without_her_labels(farm_sample, tmp_path, monkeypatch):
     """With other labels of one driver, her own out-of-fold answers stay as they are."""
-    frames = load_frames(made)
+    frames = load_frames(farm_sample)
     told = np.random.default_rng(0).dirichlet(np.ones(10), len(frames.names))
     told = 0.5 * told + 0.5 * np.where(frames.is_test[:, None], 0.1, frames.one_hot)
     monkeypatch.setitem(FITS, "knn_only", lambda *_: Fitted(lambda asked: told[asked], 1))
     config = replace(CONFIG, models=("knn_only",), after=("neighbours",))
-    before = run(config, made, tmp_path / "before", 0).oof
+    before = run(config, farm_sample, tmp_path / "before", 0).oof
     is_hers = frames.driver == frames.driver[0]
     altered = replace(frames, label=np.where(is_hers, (frames.label + 3) % 10, frames.label))
     monkeypatch.setattr(pipeline, "load_frames", lambda raw: altered)
-    after = run(config, made, tmp_path / "after", 0).oof
+    after = run(config, farm_sample, tmp_path / "after", 0).oof
 
     hers = before.group == frames.driver[0]
     np.testing.assert_array_equal(before.prediction[hers], after.prediction[hers])
@@ -329,7 +252,7 @@ def test_a_net_is_fed_from_where_the_frames_lie(known, monkeypatch):
         nets.train(known, CONFIG, np.array([5, 2]), 0, name="resnet", labelled=labelled)
 
 
-def test_each_size_is_loaded_once(made, tmp_path, monkeypatch):
+def test_each_size_is_loaded_once(farm_sample, tmp_path, monkeypatch):
     load, sizes = pipeline.load_pixels, []
 
     def note(frames, raw, work, *, size_px):
@@ -344,12 +267,12 @@ def test_each_size_is_loaded_once(made, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "load_pixels", note)
     for name in ("cnn", "cnn_large"):
         monkeypatch.setitem(FITS, name, fit)
-    run(replace(CONFIG, models=("cnn", "cnn_large")), made, tmp_path, 0)
+    run(replace(CONFIG, models=("cnn", "cnn_large")), farm_sample, tmp_path, 0)
 
     assert sizes == [(15, 20), (20, 27)] and seen == [(15, 20)] * 2 + [(20, 27)] * 2
 
 
-def test_frozen_features_count_among_the_costs(made, tmp_path, monkeypatch):
+def test_frozen_features_count_among_the_costs(farm_sample, tmp_path, monkeypatch):
     """Also in a run that finds them made."""
 
     def embed(known, config):
@@ -362,11 +285,11 @@ def test_frozen_features_count_among_the_costs(made, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "embed_frozen", embed)
     monkeypatch.setitem(FITS, "knn_only", fit)
     for _ in range(2):
-        outcome = run(replace(CONFIG, models=("knn_only",)), made, tmp_path, 0)
+        outcome = run(replace(CONFIG, models=("knn_only",)), farm_sample, tmp_path, 0)
         assert outcome.cost.seconds > 0.3
 
 
-def test_settings_that_name_nothing_are_refused(made, tmp_path):
+def test_settings_that_name_nothing_are_refused(farm_sample, tmp_path):
     for config, told in (
         (replace(CONFIG, models=()), "models must be some of features_logistic, .*received none"),
         (replace(CONFIG, models=("vgg",)), "models must be some of .*, received vgg"),
@@ -385,22 +308,22 @@ def test_settings_that_name_nothing_are_refused(made, tmp_path):
         (replace(CONFIG, models=("knn_only",), folds="x"), "folds must be one of drivers, random"),
     ):
         with pytest.raises(InputError, match=told):
-            run(config, made, tmp_path, 0)
+            run(config, farm_sample, tmp_path, 0)
 
 
-def test_the_choice_is_told(made, tmp_path, caplog):
+def test_the_choice_is_told(farm_sample, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        run(replace(CONFIG, models=("knn_only",)), made, tmp_path, 0)
+        run(replace(CONFIG, models=("knn_only",)), farm_sample, tmp_path, 0)
 
     assert "chosen for the test: knn_only temperature" in caplog.text
 
 
-def test_pictures_are_drawn(made, tmp_path, monkeypatch):
+def test_pictures_are_drawn(farm_sample, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "Config", lambda: CONFIG)
-    outcome = run(replace(CONFIG, models=("knn_only",)), made, tmp_path / "work", 0)
+    outcome = run(replace(CONFIG, models=("knn_only",)), farm_sample, tmp_path / "work", 0)
     out = tmp_path / "out"
     out.mkdir()
-    draw(outcome, made, out)
+    draw(outcome, farm_sample, out)
 
     names = ["confusions.png", "neighbours.png", "occlusions.png", "worst.png"]
     assert sorted(path.name for path in out.iterdir()) == names
@@ -409,11 +332,11 @@ def test_pictures_are_drawn(made, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_nets_learn_where_the_hand_is(made, tmp_path):
+def test_nets_learn_where_the_hand_is(farm_sample, tmp_path):
     """With signal, all drivers hold the hand at the same place for the same thing."""
     config = replace(CONFIG, models=("resnet",), after=("neighbours",), net="lite0")
     config = replace(config, scratch_steps=300, height_px=30, width_px=40)
-    outcome = run(config, made, tmp_path, 0)
+    outcome = run(config, farm_sample, tmp_path, 0)
 
     uniform = np.full(outcome.oof.target.shape, 0.1)
     assert outcome.score < 0.7 * log_loss(outcome.oof.target, uniform)
