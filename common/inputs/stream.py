@@ -33,7 +33,8 @@ def make_picture_batches(
     of a memmap no page stays in memory, as long as it is no private one (mode "c").
 
     Args:
-        pictures: (N, H, W, 3) uint8, or any (N, ...) of numbers, such as kept activations.
+        pictures: (N, H, W, 3) uint8; any (N, ...) of numbers, such as kept activations, where
+            nothing is altered or mixed.
         labels: (N, C), one-hot or shares of classes; (n, C) of the rows where these are given.
         batch_size: B, > 0; where there are more rows, the last, smaller batch of an epoch is
             dropped.
@@ -47,8 +48,9 @@ def make_picture_batches(
         A dataset of ((B, H, W, 3) float32 in 0..255, (B, C) float32).
 
     Raises:
-        ValueError: lengths or ranks differ from the above, a row is out of range, there are no
-            rows, or batch_size is not positive.
+        ValueError: lengths, ranks or numbers differ from the above, a row is out of range, there
+            are no rows, or batch_size is not positive; or what `augment` and `mix` raise, for both
+            are tried on a picture here.
     """
     fed: dict[str, Any] = {"pictures": pictures} if rows is None else {"rows": rows}
     check_same_length(**fed, labels=labels)
@@ -61,18 +63,15 @@ def make_picture_batches(
     places = tf.constant(np.arange(len(pictures)) if rows is None else rows, tf.int64)
     batch_size = min(batch_size, len(labels))
     shape, dtype = (batch_size, *pictures.shape[1:]), tf.as_dtype(pictures.dtype)
-    gather = _make_gather(pictures)
+    work = _make_work(pictures, augment, mix)
+    if augment is not None or mix is not None:
+        _check_altered(pictures, work(places.numpy()[:1], targets.numpy()[:1], np.arange(4))[0])
 
     def make(order: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.numpy_function(gather, [tf.gather(places, order)], dtype, stateful=False)
-        batch = tf.cast(tf.ensure_shape(batch, shape), tf.float32)
-        chosen = tf.gather(targets, order)
-        seeds = tf.cast(seeds, tf.int32)
-        if augment is not None:
-            batch = augment(batch, seeds[:2])
-        if mix is not None:
-            batch, chosen = mix(batch, chosen, seeds[2:])
-        return batch, chosen
+        asked = [tf.gather(places, order), tf.gather(targets, order), seeds]
+        batch, chosen = tf.numpy_function(work, asked, (dtype, tf.float32), stateful=False)
+        chosen = tf.ensure_shape(chosen, (batch_size, targets.shape[1]))
+        return tf.cast(tf.ensure_shape(batch, shape), tf.float32), chosen
 
     orders = permute_rows(len(labels), batch_size, seed)
     draws = tf.data.Dataset.random(derive(seed, "altering"), rerandomize_each_iteration=True)
@@ -88,15 +87,32 @@ def _check_rows(rows: np.ndarray, n: int) -> None:
         raise ValueError(f"rows must be in [0, {n}), received {rows[is_out][0]}")
 
 
-def _make_gather(pictures: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Make a function that copies rows out of an array, and does not keep the array alive."""
+def _check_altered(pictures: np.ndarray, altered: np.ndarray) -> None:
+    check_shape("altered pictures", altered, (1, *pictures.shape[1:]))
+    for name, array in (("pictures", pictures), ("altered pictures", altered)):
+        if array.dtype != np.uint8:
+            raise ValueError(f"{name} must be uint8, received {array.dtype}")
+
+
+def _make_work(
+    pictures: np.ndarray, augment: Augment | None, mix: Mix | None
+) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Make a function that copies rows out of an array, alters and mixes them, and does not keep
+    the array alive.
+    """
     # TensorFlow never lets go of a Python function: this one must not hold what is large.
     find_pictures: Any = weakref.ref(pictures)
 
-    def gather(rows: np.ndarray) -> np.ndarray:
+    def work(
+        rows: np.ndarray, labels: np.ndarray, seeds: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         found = find_pictures()
         batch = np.take(found, rows, axis=0)
         release_pages(found)
-        return batch
+        if augment is not None:
+            batch = augment(batch, np.random.default_rng(seeds[:2]))
+        if mix is not None:
+            batch, labels = mix(batch, labels, np.random.default_rng(seeds[2:]))
+        return batch, labels
 
-    return gather
+    return work

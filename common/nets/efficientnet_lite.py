@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from common.nets.batch_norm import FusedBatchNormalization
+
 EPSILON = 1e-3  # of batch norms, as in the trained net
 
 
@@ -134,5 +136,5 @@ def _convolve(
         x = layers.DepthwiseConv2D(kernel, name=f"{name}_conv", **options)(x)
     else:
         x = layers.Conv2D(filters, kernel, name=f"{name}_conv", **options)(x)
-    x = layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(x)
     return x if is_linear else layers.ReLU(6.0, name=f"{name}_relu")(x)

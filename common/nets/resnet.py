@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from common.nets.batch_norm import FusedBatchNormalization
+
 WIDTHS = (32, 64, 128, 256)
 
 
@@ -79,7 +81,7 @@ def convolve(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(name=f"{name}_bn")(x)
     return x if is_linear else layers.ReLU(name=f"{name}_relu")(x)
 
 

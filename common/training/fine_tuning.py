@@ -34,7 +34,6 @@ def fit_pictures(
     weight_decay: float,
     rates: Mapping[str, float] | None = None,
     warm_up: float = 0.2,
-    label_smoothing: float = 0.0,
 ) -> None:
     """Train a classifier in place with AdamW, a linear warm-up and a cosine down to zero.
 
@@ -50,7 +49,6 @@ def fit_pictures(
             was split off may be named. A factor of 0 stops what learns, but not the statistics of
             batch norms, which still follow the batches: `freeze` stops both.
         warm_up: share of all steps that the rate takes to rise, in [0, 1).
-        label_smoothing: share of each target that is spread over all classes, in [0, 1).
 
     Raises:
         ValueError: a number is out of its range, or rates knows no layer of the net.
@@ -60,7 +58,7 @@ def fit_pictures(
     """
     check_positive("epochs", epochs)
     check_positive("learning_rate", learning_rate)
-    _check_shares(warm_up=warm_up, label_smoothing=label_smoothing)
+    _check_share("warm_up", warm_up)
     rates = rates or {}
     _check_not_negative(
         {"weight_decay": weight_decay, **{f"rate of {k}": r for k, r in rates.items()}}
@@ -71,12 +69,32 @@ def fit_pictures(
     is_eager = n_steps <= _VERY_FEW_STEPS
     model.compile(
         optimizer,
-        keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        keras.losses.CategoricalCrossentropy(),
         run_eagerly=is_eager,
         jit_compile="auto",  # XLA on GPUs, but not where `set_all` made operations deterministic.
     )
     optimizer.build_for(model, rates)
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0)  # They come shuffled.
+
+
+def smooth_labels(labels: np.ndarray, share: float) -> np.ndarray:
+    """Spread a share of each label over all classes, so that a net need not become certain.
+
+    Args:
+        labels: (n, C) float32, one-hot or shares of classes.
+        share: in [0, 1).
+
+    Returns:
+        (n, C) float32.
+
+    Raises:
+        ValueError: share is out of range.
+
+    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016.
+    """
+    _check_share("share", share)
+    smoothed: np.ndarray = labels * np.float32(1 - share) + np.float32(share / labels.shape[1])
+    return smoothed
 
 
 def make_predict(
@@ -197,10 +215,9 @@ class StagedAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         return super().get_config() | {"decay": self.decay, "factors": self.factors}
 
 
-def _check_shares(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} must be in [0, 1), received {value}")
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), received {value}")
 
 
 def _check_not_negative(values: Mapping[str, float]) -> None:

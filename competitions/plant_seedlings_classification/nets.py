@@ -24,7 +24,7 @@ from common.nets.transfer import (
     freeze,
 )
 from common.seeds import set_all
-from common.training.fine_tuning import fit_pictures
+from common.training.fine_tuning import fit_pictures, smooth_labels
 from common.training.pseudo_labels import PseudoLabels
 from competitions.plant_seedlings_classification.competition import SPECIES, Config
 from competitions.plant_seedlings_classification.plants import Plants
@@ -87,7 +87,7 @@ def train_net(
     """
     settings = SETTINGS[name]
     one_hot = np.eye(len(SPECIES), dtype=np.float32)[plants.label[fit_rows]]
-    rows, labels = fit_rows, smooth_labels(one_hot)
+    rows, labels = fit_rows, smooth_labels(one_hot, SMOOTHING)
     if labelled is not None:
         rows = np.concatenate([rows, labelled.rows])
         labels = np.concatenate([labels, labelled.target])
@@ -104,18 +104,6 @@ def train_net(
     if settings.net == "transfer":
         return _fine_tune(batches, config)
     return _train_from_scratch(batches, config, settings)
-
-
-def smooth_labels(one_hot: np.ndarray) -> np.ndarray:
-    """Spread a share of each label over all species, so that a net need not become certain.
-
-    Args:
-        one_hot: (n, C) float32.
-
-    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016.
-    """
-    smoothed: np.ndarray = one_hot * (1 - SMOOTHING) + SMOOTHING / one_hot.shape[1]
-    return smoothed
 
 
 def see(pictures: np.ndarray, name: str) -> np.ndarray:

@@ -24,6 +24,7 @@ from common.seeds import derive
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
 from common.training.features import make_features_once
+from common.training.fine_tuning import smooth_labels
 from common.training.pseudo_labels import (
     PseudoLabels,
     label_hard,
@@ -38,7 +39,7 @@ from competitions.plant_seedlings_classification.fits import (
     VIEWS,
     make_features,
 )
-from competitions.plant_seedlings_classification.nets import smooth_labels
+from competitions.plant_seedlings_classification.nets import SMOOTHING
 from competitions.plant_seedlings_classification.plants import Plants, load_plants
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def check_config(config: Config) -> None:
 def label_hard_smoothed(probabilities: np.ndarray, rows: np.ndarray) -> PseudoLabels:
     """Take what the teacher is sure of for true, and smooth it as true labels are."""
     found = label_hard(probabilities, rows, threshold=LEAST_SURE)
-    return dataclasses.replace(found, target=smooth_labels(found.target))
+    return dataclasses.replace(found, target=smooth_labels(found.target, SMOOTHING))
 
 
 # The teacher's probabilities are smooth already: it was taught so.

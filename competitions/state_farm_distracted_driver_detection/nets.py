@@ -15,7 +15,7 @@ from common.inputs.stream import make_picture_batches
 from common.nets.resnet import build_resnet
 from common.nets.transfer import build_backbone, build_classifier, build_embedder, freeze
 from common.seeds import set_all
-from common.training.fine_tuning import fit_pictures, predict_pictures
+from common.training.fine_tuning import fit_pictures, predict_pictures, smooth_labels
 from common.training.fitted import Fitted
 from common.training.pseudo_labels import PseudoLabels
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
@@ -37,7 +37,7 @@ AUGMENT = compose(
     partial(jitter_colour, brightness=0.2, contrast=0.4, saturation=0.5),
     partial(random_erase, chance=0.5, smallest=0.03, largest=0.25),
 )
-LABEL_SMOOTHING = 0.1
+SMOOTHING = 0.1  # share of a certain label that is spread over all classes
 ADAPT_FRAMES, ADAPT_BATCH = 2560, 64  # by which batch norms are brought to a pool
 ENLARGED = 3  # Lite0 learnt from 224 pixels
 _BLOCK = 1024  # frames that are held in memory at once
@@ -84,7 +84,7 @@ def fit_net(
         fit_rows: (m,) int, rows to learn from.
         seed: of weights, shuffling and augmentation.
         name: a key of SETTINGS.
-        labelled: other rows with labels that another net gave.
+        labelled: other rows with labels that another net gave, which are not smoothed here.
 
     Returns:
         The fitted net, whose `predict` gives (rows, C + N_DIMS): probabilities and coordinates; or
@@ -148,7 +148,8 @@ def train(
 ) -> Any:
     """Train one of the nets, as `fit_net` takes it: a Keras classifier."""
     settings = SETTINGS[name]
-    rows, labels = fit_rows, known.frames.one_hot[fit_rows]
+    rows = fit_rows
+    labels = smooth_labels(known.frames.one_hot[fit_rows], SMOOTHING)
     if labelled is not None:
         rows = np.concatenate([rows, labelled.rows])
         labels = np.concatenate([labels, labelled.target])
@@ -168,7 +169,6 @@ def train(
         epochs=1,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        label_smoothing=LABEL_SMOOTHING,
     )
     return net
 
