@@ -78,27 +78,41 @@ def test_pictures_may_lie_anywhere_and_be_of_any_numbers(kind, tmp_path):
 
 
 def test_batches_are_altered_then_mixed_by_seeds_of_their_own():
-    seen = []
+    drawn = []
 
-    def augment(pictures, seed):
-        tf.py_function(lambda s: seen.append(s.numpy().tolist()), [seed], [])
-        return pictures + 1000
+    def augment(pictures, rng):
+        drawn.append(rng.random())
+        return pictures + np.uint8(50)
 
-    def mix(pictures, labels, seed):
-        tf.py_function(lambda s: seen.append(s.numpy().tolist()), [seed], [])
-        return pictures * 2, labels / 2
+    def mix(pictures, labels, rng):
+        drawn.append(rng.random())
+        return pictures // 2, labels / 2
 
     batches = make_picture_batches(
         PICTURES, LABELS, batch_size=11, seed=0, augment=augment, mix=mix
     )
+    assert len(drawn) == 2  # Both were tried.
     pictures, labels = collect(batches)
     collect(batches)
 
     rows = labels.argmax(axis=1)
-    np.testing.assert_array_equal(pictures, (PICTURES[rows].astype(np.float32) + 1000) * 2)
+    np.testing.assert_array_equal(pictures, (PICTURES[rows] + np.uint8(50)) // 2)
     assert labels.max() == 0.5
-    assert len(seen) == 8 == len({tuple(seed) for seed in seen})
-    assert all(len(seed) == 2 for seed in seen)
+    assert len(drawn) == 10 == len({*drawn})
+
+
+def test_what_alters_must_keep_shape_and_numbers():
+    for pictures, augment, told in (
+        (PICTURES / 255, flip, "pictures must be uint8, received float64"),
+        (PICTURES, lambda p, rng: p / 255, "altered pictures must be uint8, received float64"),
+        (
+            PICTURES,
+            lambda p, rng: p[:, :1],
+            r"altered pictures must have shape \(1, 2, 2, 3\), received \(1, 1, 2, 3\)",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{told}$"):
+            make_picture_batches(pictures, LABELS, batch_size=4, seed=0, augment=augment)
 
 
 def test_epochs_differ_and_seeds_repeat_them():
