@@ -20,7 +20,9 @@ Runs = Mapping[str, Callable[[], Any]]
 
 
 def make_fitting(n: int, net: str) -> Runs:
-    """Fit an epoch as competitions do, by nets that are compiled and traced."""
+    """Fit an epoch as competitions do, by nets of one kind that are compiled and traced: what is
+    raced is how they are fed and how they step.
+    """
     import keras
 
     from common.nets.transfer import build_backbone, build_classifier, find_rates, freeze
@@ -29,8 +31,8 @@ def make_fitting(n: int, net: str) -> Runs:
     pictures, labels = _make_noise(n, SIDE_PX)
     arrays = pictures.astype(np.float32)
     ours, theirs = build_backbone(net), build_backbone(net)
-    freeze(ours, n_stages=0, norms_learn=False)
-    freeze(theirs, n_stages=0, norms_learn=False)
+    for body in (ours, theirs):
+        freeze(body, n_stages=0, norms_learn=True)
     model, other = (build_classifier(body.model, n_classes=N_CLASSES) for body in (ours, theirs))
     batches = feed(pictures, labels)
     rates = find_rates(ours, np.geomspace(LOWEST_RATE, 1, len(ours.stages)).tolist())

@@ -124,7 +124,7 @@ def warp(
         (yx, yy, middle_y - yx * from_x - yy * from_y),
     )
     maps = np.array(rows).transpose(2, 0, 1)  # (B, 2, 3)
-    altered = np.empty_like(pictures)
+    altered = np.empty(pictures.shape, np.uint8)
     for picture, result, inverse in zip(pictures, altered, maps, strict=True):
         cv2.warpAffine(
             picture,
@@ -158,16 +158,17 @@ def jitter_colour(
     Returns:
         (B, H, W, 3).
     """
-    amounts = rng.uniform(-1, 1, (len(pictures), 3, 1, 1))
-    added = amounts[:, 0, 0, 0] * brightness * 255
+    amounts = rng.uniform(-1, 1, (len(pictures), 3))
+    added = amounts[:, 0] * brightness * 255
     hard, colourful = 1 + amounts[:, 1] * contrast, 1 + amounts[:, 2] * saturation
     # All three at once: a pixel's new colour is a linear map of its old one, and an offset.
     maps = np.zeros((len(pictures), 3, 4))
-    maps[..., :3] = hard * (colourful * np.eye(3) + (1 - colourful) * GREY)
-    altered = np.empty_like(pictures)
+    own, grey = hard * colourful, hard * (1 - colourful)
+    maps[..., :3] = own[:, None, None] * np.eye(3) + grey[:, None, None] * GREY
+    altered = np.empty(pictures.shape, np.uint8)
     for k, picture in enumerate(pictures):
         mean = GREY @ cv2.mean(picture)[:3]
-        maps[k, :, 3] = added[k] + (1 - hard[k, 0, 0]) * mean
+        maps[k, :, 3] = added[k] + (1 - hard[k]) * mean
         cv2.transform(picture, maps[k], dst=altered[k])
     return altered
 

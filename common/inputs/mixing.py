@@ -37,7 +37,7 @@ def mixup(
     """
     check_positive("alpha", alpha)
     kept = rng.beta(alpha, alpha, len(pictures))
-    mixed = np.empty_like(pictures)
+    mixed = np.empty(pictures.shape, np.uint8)
     for k, share in enumerate(kept):
         cv2.addWeighted(pictures[k], share, pictures[k - 1], 1 - share, 0.0, dst=mixed[k])
     return mixed, _mix_labels(labels, kept)

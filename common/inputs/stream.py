@@ -41,16 +41,17 @@ def make_picture_batches(
         seed: of the shuffling and of all that is drawn.
         rows: (n,) int in [0, N), of the pictures that are fed, in place of a copy of them; None:
             all.
-        augment: alters the pictures of a batch: see `common.inputs.augment`.
-        mix: then mixes them: see `common.inputs.mixing`.
+        augment: alters the pictures of a batch: see `common.inputs.augment`. TensorFlow never lets
+            go of it, so it must hold nothing large.
+        mix: then mixes them: see `common.inputs.mixing`. Likewise.
 
     Returns:
         A dataset of ((B, H, W, 3) float32 in 0..255, (B, C) float32).
 
     Raises:
         ValueError: lengths, ranks or numbers differ from the above, a row is out of range, there
-            are no rows, or batch_size is not positive; or what `augment` and `mix` raise, for both
-            are tried on a picture here.
+            are no rows, or batch_size is not positive; or what `augment` and `mix` raise or give
+            in another shape, for both are tried on a picture here.
     """
     fed: dict[str, Any] = {"pictures": pictures} if rows is None else {"rows": rows}
     check_same_length(**fed, labels=labels)
@@ -59,13 +60,21 @@ def make_picture_batches(
         _check_rows(rows, len(pictures))
     check_positive("batch_size", batch_size)
     check_positive("number of pictures", len(labels))
+    alters = augment is not None or mix is not None
+    if alters:
+        check_shape("pictures", pictures, (None, None, None, 3))
+        _check_type("pictures", pictures, np.uint8)
     targets = tf.constant(labels, tf.float32)
     places = tf.constant(np.arange(len(pictures)) if rows is None else rows, tf.int64)
     batch_size = min(batch_size, len(labels))
     shape, dtype = (batch_size, *pictures.shape[1:]), tf.as_dtype(pictures.dtype)
     work = _make_work(pictures, augment, mix)
-    if augment is not None or mix is not None:
-        _check_altered(pictures, work(places.numpy()[:1], targets.numpy()[:1], np.arange(4))[0])
+    if alters:
+        seen, said = work(places.numpy()[:1], targets.numpy()[:1], np.arange(4))
+        check_shape("altered pictures", seen, (1, *shape[1:]))
+        _check_type("altered pictures", seen, np.uint8)
+        check_shape("mixed labels", said, (1, labels.shape[1]))
+        _check_type("mixed labels", said, np.float32)
 
     def make(order: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         asked = [tf.gather(places, order), tf.gather(targets, order), seeds]
@@ -87,11 +96,9 @@ def _check_rows(rows: np.ndarray, n: int) -> None:
         raise ValueError(f"rows must be in [0, {n}), received {rows[is_out][0]}")
 
 
-def _check_altered(pictures: np.ndarray, altered: np.ndarray) -> None:
-    check_shape("altered pictures", altered, (1, *pictures.shape[1:]))
-    for name, array in (("pictures", pictures), ("altered pictures", altered)):
-        if array.dtype != np.uint8:
-            raise ValueError(f"{name} must be uint8, received {array.dtype}")
+def _check_type(name: str, array: np.ndarray, dtype: Any) -> None:
+    if array.dtype != dtype:
+        raise ValueError(f"{name} must be {np.dtype(dtype)}, received {array.dtype}")
 
 
 def _make_work(

@@ -15,8 +15,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
     operation for them, and one for their gradient, which Keras has no word for.
 
     Args: those of Keras' layer. What the operations do not know (another axis than the last, other
-        ranks than 4, other numbers than float32, masks, renorm) goes Keras' own way, and so does
-        prediction.
+        ranks than 4, other numbers than float32, no scale or no offset, masks, renorm, replicas
+        that are synchronized) goes Keras' own way, and so does prediction.
 
     Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
         Internal Covariate Shift", 2015.
@@ -26,7 +26,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
         """Normalize (B, H, W, C) maps by the batch in training, else by what was learnt."""
         maps = tf.convert_to_tensor(inputs)
         is_known = maps.shape.rank == 4 and maps.dtype == tf.float32 and self.axis in (-1, 3)
-        is_plain = mask is None and not self.renorm and self.scale and self.center
+        is_plain = mask is None and self.scale and self.center
+        is_plain = is_plain and not (self.renorm or self.synchronized)
         if not (training and self.trainable and is_known and is_plain):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

@@ -85,7 +85,7 @@ def smooth_labels(labels: np.ndarray, share: float) -> np.ndarray:
         share: in [0, 1).
 
     Returns:
-        (n, C) float32.
+        (n, C) float32, whose rows have the same sum.
 
     Raises:
         ValueError: share is out of range.

@@ -37,7 +37,7 @@ AUGMENT = compose(
     partial(jitter_colour, brightness=0.2, contrast=0.4, saturation=0.5),
     partial(random_erase, chance=0.5, smallest=0.03, largest=0.25),
 )
-SMOOTHING = 0.1  # share of a certain label that is spread over all classes
+LABEL_SMOOTHING = 0.1  # share of a true label that is spread over all classes
 ADAPT_FRAMES, ADAPT_BATCH = 2560, 64  # by which batch norms are brought to a pool
 ENLARGED = 3  # Lite0 learnt from 224 pixels
 _BLOCK = 1024  # frames that are held in memory at once
@@ -84,7 +84,8 @@ def fit_net(
         fit_rows: (m,) int, rows to learn from.
         seed: of weights, shuffling and augmentation.
         name: a key of SETTINGS.
-        labelled: other rows with labels that another net gave, which are not smoothed here.
+        labelled: other rows with labels that another net gave, taken as they are: that net was
+            taught with label smoothing already.
 
     Returns:
         The fitted net, whose `predict` gives (rows, C + N_DIMS): probabilities and coordinates; or
@@ -149,7 +150,7 @@ def train(
     """Train one of the nets, as `fit_net` takes it: a Keras classifier."""
     settings = SETTINGS[name]
     rows = fit_rows
-    labels = smooth_labels(known.frames.one_hot[fit_rows], SMOOTHING)
+    labels = smooth_labels(known.frames.one_hot[fit_rows], LABEL_SMOOTHING)
     if labelled is not None:
         rows = np.concatenate([rows, labelled.rows])
         labels = np.concatenate([labels, labelled.target])

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from common.inference.adapt_norms import adapt_norms
+from common.nets.batch_norm import FusedBatchNormalization
 from common.nets.resnet import build_resnet
 from common.seeds import set_all
 
@@ -11,10 +12,10 @@ def make_pictures(n=60, seed=0):
     return np.random.default_rng(seed).uniform(0, 255, (n, 6, 8, 3)).astype(np.float32)
 
 
-def build_norm():
+def build_norm(kind=FusedBatchNormalization):
     """A net that is one batch norm."""
     pixels = keras.Input((None, None, 3))
-    return keras.Model(pixels, keras.layers.BatchNormalization(name="norm")(pixels))
+    return keras.Model(pixels, kind(name="norm")(pixels))
 
 
 def adapt(net, pictures, *, batch_size=20, n_batches=3, seed=0):
@@ -22,8 +23,9 @@ def adapt(net, pictures, *, batch_size=20, n_batches=3, seed=0):
     return net
 
 
-def test_a_pool_in_one_batch_is_normalized_by_its_own_statistics():
-    net, pictures = build_norm(), make_pictures()
+@pytest.mark.parametrize("kind", [FusedBatchNormalization, keras.layers.BatchNormalization])
+def test_a_pool_in_one_batch_is_normalized_by_its_own_statistics(kind):
+    net, pictures = build_norm(kind), make_pictures()
     adapt(net, pictures, batch_size=60, n_batches=1)
 
     norm = net.get_layer("norm")

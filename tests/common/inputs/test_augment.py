@@ -3,7 +3,6 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from common.inputs.augment import (
     compose,
@@ -38,19 +37,21 @@ def make_smooth(n, height, width):
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_eager_is_graph_is_pipeline(name):
-    def alter(pictures, seed):
-        return STEPS[name](pictures, make_rng(int(seed)))
+def test_eager_is_pipeline(name):
+    """Equal generators give equal pictures, in a pipeline and by hand."""
+    step, drawn = STEPS[name], []
 
-    def alter_tensors(pictures, seed):
-        return tf.numpy_function(alter, [pictures, seed], tf.uint8)
+    def alter(pictures, rng):
+        drawn.append(rng.bit_generator.seed_seq.entropy)
+        return step(pictures, rng)
 
-    wanted = alter(PICTURES, 1)
-    (piped,) = tf.data.Dataset.from_tensors((PICTURES, 1)).map(alter_tensors)
+    ((piped, rows),) = make_picture_batches(
+        PICTURES, np.eye(64), batch_size=64, seed=0, augment=alter
+    )
 
-    assert wanted.shape == PICTURES.shape and wanted.dtype == np.uint8
-    np.testing.assert_array_equal(tf.function(alter_tensors)(PICTURES, 1), wanted)
-    np.testing.assert_array_equal(piped, wanted)
+    by_hand = step(PICTURES[rows.numpy().argmax(axis=1)], np.random.default_rng(drawn[-1]))
+    assert by_hand.dtype == np.uint8
+    np.testing.assert_array_equal(piped, by_hand)
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -150,15 +151,28 @@ def test_warps_are_those_of_opencv(options, make_matrix):
         assert apart.mean() < 0.5 and apart.max() < 8
 
 
-def test_a_turn_and_a_zoom_are_one_after_the_other():
-    """The order does not matter: both are about the middle."""
-    pictures = make_smooth(8, 32, 32)
-    altered = warp(pictures, make_rng(), turn_deg=40, zoom=0.5)
+def move(x, y):
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("stretch", [0.0, 0.4])
+def test_all_at_once_are_one_after_the_other(stretch):
+    """A thing is stretched, then turned and zoomed, all about the middle, then shifted."""
+    pictures = make_smooth(8, 30, 40)
+    altered = warp(pictures, make_rng(), turn_deg=40, zoom=0.5, stretch=stretch, shift=0.1)
 
     for picture, one, amounts in zip(pictures, altered, draw(8), strict=True):
-        matrix = cv2.getRotationMatrix2D((15.5, 15.5), 40 * amounts[0], 1.5 ** amounts[1])
-        wanted = cv2.warpAffine(picture, matrix, (32, 32), borderMode=cv2.BORDER_REFLECT)
-        assert np.abs(one.astype(float) - wanted).mean() < 0.5
+        turn = [*cv2.getRotationMatrix2D((0, 0), 40 * amounts[0], 1.5 ** amounts[1]), (0, 0, 1)]
+        ratio = (1 + stretch) ** (amounts[2] / 2)
+        matrix = (
+            move(40 * 0.1 * amounts[3], 30 * 0.1 * amounts[4])
+            @ move(19.5, 14.5)
+            @ turn
+            @ np.diag([ratio, 1 / ratio, 1])
+            @ move(-19.5, -14.5)
+        )
+        wanted = cv2.warpAffine(picture, matrix[:2], (40, 30), borderMode=cv2.BORDER_REFLECT)
+        assert np.abs(one.astype(float) - wanted).mean() < 1
 
 
 def test_colours_by_hand():
@@ -246,11 +260,18 @@ def test_rectangles_by_hand():
     ]
 
 
-def test_steps_have_seeds_of_their_own():
-    """Two equal steps do not undo each other."""
-    twice = compose(flip, flip)(PICTURES, make_rng())
+def test_steps_have_generators_of_their_own():
+    """What a step draws hangs neither on what those before it draw, nor do two undo each other."""
+    seen = []
 
-    assert (twice != PICTURES).any()
+    def look(n_drawn, pictures, rng):
+        seen.append(rng.random(n_drawn)[0])
+        return pictures
+
+    for n_before in (1, 7):
+        compose(partial(look, n_before), partial(look, 1))(PICTURES, make_rng())
+    assert seen[:2] == seen[2:] and seen[0] != seen[1]
+    assert (compose(flip, flip)(PICTURES, make_rng()) != PICTURES).any()
     np.testing.assert_array_equal(compose()(PICTURES, make_rng()), PICTURES)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.inputs.augment import flip
+from common.inputs.augment import flip, jitter_colour
 from common.inputs.mixing import mixup
 from common.inputs.stream import make_picture_batches
 from tests.helpers.memory import load_resident_mib, needs_proc, write_large
@@ -101,18 +101,63 @@ def test_batches_are_altered_then_mixed_by_seeds_of_their_own():
     assert len(drawn) == 10 == len({*drawn})
 
 
-def test_what_alters_must_keep_shape_and_numbers():
-    for pictures, augment, told in (
-        (PICTURES / 255, flip, "pictures must be uint8, received float64"),
-        (PICTURES, lambda p, rng: p / 255, "altered pictures must be uint8, received float64"),
+@pytest.mark.parametrize(
+    ("pictures", "step", "told"),
+    [
+        (PICTURES / 255, jitter_colour, "pictures must be uint8, received float64"),
+        (PICTURES.astype(np.float16), flip, "pictures must be uint8, received float16"),
+        (
+            PICTURES[..., :1],
+            flip,
+            r"pictures must have shape \(any, any, any, 3\), received \(22, 2, 2, 1\)",
+        ),
+        (
+            PICTURES.reshape(N, 12),
+            flip,
+            r"pictures must have shape \(any, any, any, 3\), received \(22, 12\)",
+        ),
         (
             PICTURES,
-            lambda p, rng: p[:, :1],
+            lambda pictures, rng: pictures / 255,
+            "altered pictures must be uint8, received float64",
+        ),
+        (
+            PICTURES,
+            lambda pictures, rng: pictures[:, :1],
             r"altered pictures must have shape \(1, 2, 2, 3\), received \(1, 1, 2, 3\)",
         ),
-    ):
-        with pytest.raises(ValueError, match=f"^{told}$"):
-            make_picture_batches(pictures, LABELS, batch_size=4, seed=0, augment=augment)
+    ],
+)
+def test_what_is_altered_must_be_pictures_and_stay_so(pictures, step, told):
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        make_picture_batches(pictures, LABELS, batch_size=4, seed=0, augment=step)
+
+
+@pytest.mark.parametrize(
+    ("mix", "told"),
+    [
+        (lambda p, y, rng: (p, y.astype(float)), "mixed labels must be float32, received float64"),
+        (lambda p, y, rng: (p, y[0]), r"mixed labels must have shape \(1, 22\), received \(22,\)"),
+        (lambda p, y, rng: (p / 2, y), "altered pictures must be uint8, received float64"),
+    ],
+)
+def test_what_is_mixed_must_be_pictures_and_labels(mix, told):
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        make_picture_batches(PICTURES, LABELS, batch_size=4, seed=0, mix=mix)
+
+
+def test_draws_hang_on_the_seed():
+    """Not only the order of rows does."""
+    drawn = []
+
+    def note(pictures, rng):
+        drawn.append(rng.random())
+        return pictures
+
+    for seed in (0, 0, 1):
+        collect(make_picture_batches(PICTURES, LABELS, batch_size=N, seed=seed, augment=note))
+    first, again, other = drawn[1::2]
+    assert first == again != other
 
 
 def test_epochs_differ_and_seeds_repeat_them():

@@ -60,14 +60,25 @@ def test_prediction_is_keras_own_and_so_is_what_is_frozen():
         (MAPS[:, 0, 0], {}),
         (MAPS.swapaxes(1, 3), {"axis": 1}),
         (MAPS.astype(np.float16), {"dtype": "float16"}),
+        (MAPS, {"renorm": True}),
     ],
-    ids=["no offset", "no scale", "vectors", "another axis", "float16"],
+    ids=["no offset", "no scale", "vectors", "another axis", "float16", "renorm"],
 )
 def test_what_the_operation_does_not_know_goes_keras_way(maps, options):
     found = []
     for kind in (FusedBatchNormalization, keras.layers.BatchNormalization):
         layer = kind(**options)
         found.append([layer(maps, training=True).numpy(), *layer.get_weights()])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_masked_places_count_for_nothing():
+    mask = np.arange(20).reshape(1, 5, 4).repeat(8, axis=0) < 12
+    found = []
+    for kind in (FusedBatchNormalization, keras.layers.BatchNormalization):
+        layer = kind()
+        found.append([layer(MAPS, training=True, mask=mask).numpy(), *layer.get_weights()])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -106,3 +117,4 @@ def test_training_takes_one_operation_for_the_norm_and_one_for_its_gradient():
         "FusedBatchNormGradV3",
     ]
     assert list_operations(build(keras.layers.BatchNormalization)) == []
+    assert list_operations(build(FusedBatchNormalization, synchronized=True)) == []
