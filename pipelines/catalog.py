@@ -131,7 +131,7 @@ def _parse(field: str, text: str, present: Any) -> Any:
     except json.JSONDecodeError:
         value = text
     if isinstance(present, tuple):
-        value = tuple(value) if isinstance(value, list) else tuple(text.split(","))
+        value = tuple(value) if isinstance(value, list) else tuple(text.split(",") if text else ())
         of = type(present[0]) if present else str
         if not all(type(item) is of for item in value):
             raise InputError(f"--set {field} wants a list of {of.__name__}, received {text}")

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
+import math
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import psutil
 
 from common.checks import InputError, check_choices, check_positive
@@ -20,7 +23,7 @@ from common.data.paths import written_whole
 from common.data.zipped import FolderFiles
 
 MOST_PIXELS = 100_000_000
-"""Of one picture, before it is made smaller: 300 MB."""
+"""Of one picture, before it is made smaller, and of one that is returned: 300 MB."""
 MOST_SIDE_PX = 1_000_000
 """As wide or high as the decoders' own limit."""
 
@@ -30,8 +33,9 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     2: cv2.IMREAD_REDUCED_COLOR_2,
 }
-# Pictures that a thread decodes in one go; two such blocks a thread wait to be written.
-_BLOCK = 16
+# Pictures that a thread decodes in one go, and their pixels at the most where there are several;
+# two such blocks a thread wait to be written.
+_BLOCK, _BLOCK_PIXELS = 16, 2**24
 # Of a file that is written nobody waits so long between two blocks.
 _STALE_S = 24 * 3600
 # Of available memory, for the pictures of one call.
@@ -53,7 +57,8 @@ def load_picture(data: bytes, name: str, *, at_least: tuple[int, int] | None = N
         data: the file's bytes.
         name: what an error calls it.
         at_least: (height, width) in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size,
-            the smallest that is not below: less work, and 1/8 is the mean of 8 x 8 pixels.
+            the smallest that is not below: less work, and 1/8 is the mean of 8 x 8 pixels. Where
+            that is just above, resizing it is a little softer than resizing the whole picture.
 
     Returns:
         (H, W, 3) uint8, RGB.
@@ -162,13 +167,14 @@ def load_pictures(
         than `most_ram_mib`.
 
     Raises:
-        InputError: a file is missing or is no picture that `load_picture` takes; the first such is
-            named, and nothing is kept.
+        InputError: a file is missing or is no picture that `load_picture` takes, of which the first
+            is named; or pictures of that size are too large for this machine. Nothing is kept.
 
     Cost: memory of one large picture and some tens of small ones a thread, however many there are.
     """
     check_positive("height_px", height_px)
     check_positive("width_px", width_px)
+    _check_size(height_px, width_px, "pictures that are resized")
     shape = (len(names), height_px, width_px, 3)
     if not len(names):
         return np.empty(shape, np.uint8)
@@ -197,6 +203,25 @@ def load_pictures(
     return pictures
 
 
+def check_listed(path: Path, names: pd.Series) -> None:
+    """Check that a table names a picture in every row, and each only once.
+
+    Args:
+        path: of the table.
+        names: the column with the files' names.
+
+    Raises:
+        InputError: a row has none, or a name comes again; the message names column and line.
+    """
+    for is_wrong, wanted in ((names.isna(), "name a picture"), (names.duplicated(), "be new")):
+        if is_wrong.any():
+            row = int(is_wrong.to_numpy().argmax())
+            raise InputError(
+                f"{path}: column {names.name} must {wanted} in every row, "
+                f"line {row + 2} has {names.iloc[row]}"
+            )
+
+
 def write_picture(path: Path, picture: np.ndarray) -> None:
     """Write a picture, as PNG or JPEG by the path's ending, whole or not at all.
 
@@ -221,11 +246,20 @@ def _write_cache(
     threads: int,
 ) -> None:
     """Write all pictures as one array, whole or not at all, while others are decoded."""
+    _, height, width, _ = shape
+    n_at_once = max(1, min(_BLOCK, _BLOCK_PIXELS // (height * width)))
 
     def load_block(start: int) -> np.ndarray:
-        return np.stack([load(name) for name in names[start : start + _BLOCK]])
+        return np.stack([load(name) for name in names[start : start + n_at_once]])
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
+    gib, free = math.prod(shape) / 2**30, shutil.disk_usage(path.parent).free / 2**30
+    if gib > free:
+        raise InputError(
+            f"{path.parent} must have room for {len(names):,} pictures of {width:,} x {height:,} "
+            f"({gib:,.1f} GiB), received {free:,.1f} GiB"
+        )
     with (
         written_whole(path) as partial,
         partial.open("wb") as file,
@@ -234,7 +268,7 @@ def _write_cache(
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         waiting: deque[Future[np.ndarray]] = deque()
-        for start in range(0, len(names), _BLOCK):
+        for start in range(0, len(names), n_at_once):
             waiting.append(pool.submit(load_block, start))
             if len(waiting) > 2 * threads:
                 file.write(waiting.popleft().result().data)

@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from common.checks import InputError
+from common.checks import InputError, check_choices
 from common.nets.efficientnet_lite import (
     LITE0,
     TINY,
@@ -94,22 +94,16 @@ def build_backbone(
         seven groups of blocks, the head; "tiny" has two groups.
 
     Raises:
-        ValueError: there is no such net, the weights are another's, or pictures are too small.
+        InputError: there is no such net, or pictures are too small.
+        ValueError: the weights are another's.
     """
+    check_backbone(name, size_px)
     if name in LAYOUTS:
         model = build_efficientnet_lite(LAYOUTS[name])
         if weights is not None:
             assign_weights(model, weights)
         return Backbone(model, find_group_ends(LAYOUTS[name]))
-    if name not in APPLICATIONS:
-        known = ", ".join([*LAYOUTS, *APPLICATIONS])
-        raise ValueError(f"name must be one of {known}, received {name}")
-    function, smallest_px, stages = APPLICATIONS[name]
-    if size_px is not None and min(size_px) < smallest_px:
-        raise InputError(
-            f"pictures for {name} must be at least {smallest_px} x {smallest_px}, received "
-            f"{size_px[0]} x {size_px[1]}"
-        )
+    function, _, stages = APPLICATIONS[name]
     pixels = layers.Input((None, None, 3), name="pixels")
     if name.startswith("resnet"):
         scaled = layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEANS])(
@@ -122,6 +116,25 @@ def build_backbone(
     if weights is not None:
         model.set_weights(list(weights.values()))
     return Backbone(keras.Model(pixels, model.output), stages)
+
+
+def check_backbone(name: str, size_px: tuple[int, int] | None = None) -> None:
+    """Check that there is a net of that name, and that it takes pictures of that size.
+
+    Args:
+        name: as `build_backbone` takes it.
+        size_px: (H, W), likewise.
+
+    Raises:
+        InputError: there is none, or it does not.
+    """
+    check_choices("backbone", name, [*LAYOUTS, *APPLICATIONS], error=InputError)
+    smallest_px = APPLICATIONS[name].smallest_px if name in APPLICATIONS else 1
+    if size_px is not None and min(size_px) < smallest_px:
+        raise InputError(
+            f"pictures for {name} must be at least {smallest_px} x {smallest_px}, received "
+            f"{size_px[0]} x {size_px[1]}"
+        )
 
 
 def split(backbone: Backbone, n_stages: int) -> tuple[keras.Model, keras.Model]:

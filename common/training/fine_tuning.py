@@ -51,7 +51,8 @@ def fit_pictures(
         warm_up: share of all steps that the rate takes to rise, in [0, 1).
 
     Raises:
-        ValueError: a number is out of its range, or rates knows no layer of the net.
+        ValueError: a number is out of its range, batches have no end or are none, or rates knows no
+            layer of the net.
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; Howard and Ruder,
         "Universal Language Model Fine-tuning for Text Classification", 2018.
@@ -63,6 +64,7 @@ def fit_pictures(
     _check_not_negative(
         {"weight_decay": weight_decay, **{f"rate of {k}": r for k, r in rates.items()}}
     )
+    check_positive("number of batches", batches.cardinality().numpy())  # Negative where unknown.
     n_steps = epochs * len(batches)
     schedule = OneCycle(learning_rate, n_steps=n_steps, n_warm_up=int(warm_up * n_steps))
     optimizer = StagedAdamW(schedule, decay=weight_decay)

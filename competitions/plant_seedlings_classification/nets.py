@@ -50,6 +50,7 @@ SETTINGS = {
     "resnet_small": Settings("resnet"),
     "inception_small": Settings("inception"),
 }
+FROM_SCRATCH = {name for name, settings in SETTINGS.items() if settings.net != "transfer"}
 
 # Of the pretrained net.
 LOWEST_RATE = 0.3  # of the first stage, as a share of the head's; those between are geometric
@@ -59,7 +60,7 @@ SCRATCH_PX = 64
 SCRATCH_RATE, SCRATCH_DECAY = 3e-3, 0.05
 TINY_WIDTHS = (4, 8)
 EPOCHS = {"resnet": 1.0, "inception": 0.35}  # as a share of the config's: in the same minutes
-SMOOTHING = 0.1  # share of a certain label that is spread over all species
+LABEL_SMOOTHING = 0.1  # share of a certain label that is spread over all species
 
 
 def train_net(
@@ -87,7 +88,7 @@ def train_net(
     """
     settings = SETTINGS[name]
     one_hot = np.eye(len(SPECIES), dtype=np.float32)[plants.label[fit_rows]]
-    rows, labels = fit_rows, smooth_labels(one_hot, SMOOTHING)
+    rows, labels = fit_rows, smooth_labels(one_hot, LABEL_SMOOTHING)
     if labelled is not None:
         rows = np.concatenate([rows, labelled.rows])
         labels = np.concatenate([labels, labelled.target])
@@ -113,7 +114,7 @@ def see(pictures: np.ndarray, name: str) -> np.ndarray:
         pictures: (n, S, S, 3) uint8.
         name: a key of SETTINGS.
     """
-    if SETTINGS[name].net == "transfer" or pictures.shape[1] <= SCRATCH_PX:
+    if name not in FROM_SCRATCH or pictures.shape[1] <= SCRATCH_PX:
         return pictures
     size = (SCRATCH_PX, SCRATCH_PX)
     return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])

@@ -124,7 +124,7 @@ def _lay_over(axes: Axes, picture: np.ndarray, heat: np.ndarray | None, title: s
     """Show a picture, with a map of heat (H, W) over it where there is one."""
     axes.imshow(picture)
     if heat is not None:
-        most = np.abs(heat).max()
+        most = max(np.abs(heat).max(), 1e-6)  # Of a map of zeros the middle colour.
         axes.imshow(heat, cmap="coolwarm", alpha=0.5, vmin=-most, vmax=most)
     axes.set_title(title, fontsize=8)
     axes.set_axis_off()

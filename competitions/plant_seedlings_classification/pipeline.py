@@ -19,8 +19,9 @@ from common.data.paths import load_home
 from common.ensemble.blend import nonnegative_weights, weighted_mean
 from common.inference.tta import geometric_mean_views, mean_views
 from common.metrics.classification import log_loss
-from common.nets.transfer import APPLICATIONS, LAYOUTS
+from common.nets.transfer import check_backbone
 from common.seeds import derive
+from common.settings import check_once, check_setting
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
 from common.training.features import make_features_once
@@ -39,12 +40,11 @@ from competitions.plant_seedlings_classification.fits import (
     VIEWS,
     make_features,
 )
-from competitions.plant_seedlings_classification.nets import SMOOTHING
+from competitions.plant_seedlings_classification.nets import FROM_SCRATCH, LABEL_SMOOTHING
 from competitions.plant_seedlings_classification.plants import Plants, load_plants
 
 log = logging.getLogger(__name__)
 
-AFTER = ("models", "views", "mean")  # settings that no fit is given
 MEANS: dict[str, Callable[..., np.ndarray]] = {
     "arithmetic": mean_views,
     "geometric": geometric_mean_views,
@@ -52,7 +52,15 @@ MEANS: dict[str, Callable[..., np.ndarray]] = {
 TEACHER = "finetune"
 LEAST_SURE = 0.7  # A net that is taught with smoothed labels says about 0.91 where it is sure.
 LOOK_EPOCHS = 4  # of the net that is trained for the pictures: enough to see where it looks
-FIELDS = [field.name for field in dataclasses.fields(Config)]
+FIELDS = {field.name for field in dataclasses.fields(Config)}
+OF_FEATURES = {"backbone", "side_px", "threads"}
+SETTINGS_OF = {
+    **dict.fromkeys(NET_FITS, OF_FEATURES | {"epochs", "learning_rate", "norms_learn"}),
+    **dict.fromkeys(FROM_SCRATCH, OF_FEATURES | {"scratch_epochs"}),
+    "features_logistic": OF_FEATURES,
+    "features_knn": OF_FEATURES | {"n_neighbors"},
+}
+"""What each fit is given: only where one of these differs is it another fit."""
 
 
 def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
@@ -77,6 +85,9 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
     plants = load_plants(raw, work, side_px=config.side_px)
 
     # 2. Folds: some pictures are shots of the same moment, and one would give the other away.
+    n_groups = len(np.unique(plants.group[~plants.is_test]))
+    why = f"as there are {n_groups:,} pictures that are not nearly the same"
+    check_setting("n_folds", config.n_folds, least=2, most=n_groups, why=why)
     folds = group_folds(
         plants.group,
         n_folds=config.n_folds,
@@ -101,8 +112,9 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         target,
         groups=fitted[0].fold[is_held],
     )
-    weights = dict(zip(config.models, blend.choice.round(3).tolist(), strict=True))
-    log.info("weights for the test: %s", weights)
+    if len(config.models) > 1:
+        weights = dict(zip(config.models, blend.choice.round(3).tolist(), strict=True))
+        log.info("weights for the test: %s", weights)
 
     # 5. Hand over the likeliest species.
     oof = OutOfFold(
@@ -132,18 +144,23 @@ def check_config(config: Config) -> None:
         InputError: a setting is none that there is, or weights are not to be had.
     """
     check_choices("models", config.models, [*FEATURE_FITS, *NET_FITS], error=InputError)
+    check_once("models", config.models)
     check_choices("mean", config.mean, MEANS, error=InputError)
-    check_choices("backbone", config.backbone, [*LAYOUTS, *APPLICATIONS], error=InputError)
-    if not 1 <= config.views <= len(VIEWS):
-        raise InputError(f"views must be in [1, {len(VIEWS)}], received {config.views}")
-    if config.backbone in APPLICATIONS:
+    check_setting("views", config.views, least=1, most=len(VIEWS))
+    for name in ("side_px", "n_neighbors", "epochs", "scratch_epochs", "threads"):
+        check_setting(name, getattr(config, name), least=1)
+    check_setting("n_folds", config.n_folds, least=2)
+    if not config.learning_rate > 0:
+        raise InputError(f"learning_rate must be > 0, received {config.learning_rate:g}")
+    if not FROM_SCRATCH.issuperset(config.models):
+        check_backbone(config.backbone, (config.side_px, config.side_px))
         load_weights(config.backbone, load_home().packages)
 
 
 def label_hard_smoothed(probabilities: np.ndarray, rows: np.ndarray) -> PseudoLabels:
     """Take what the teacher is sure of for true, and smooth it as true labels are."""
     found = label_hard(probabilities, rows, threshold=LEAST_SURE)
-    return dataclasses.replace(found, target=smooth_labels(found.target, SMOOTHING))
+    return dataclasses.replace(found, target=smooth_labels(found.target, LABEL_SMOOTHING))
 
 
 # The teacher's probabilities are smooth already: it was taught so.
@@ -172,7 +189,7 @@ def fit_model(
         is_test=plants.is_test,
         test_from="each",
         seed=derive(seed, name),
-        keep=store.of(name, config, without=AFTER),
+        keep=store.of(name, config, without=FIELDS - SETTINGS_OF[name]),
         name=name,
     )
     if name in FEATURE_FITS:
@@ -190,7 +207,7 @@ def fit_model(
 
 def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.ndarray, Cost]:
     """Load the pretrained net's features of all views, (n, V, D), made at the first call."""
-    kept = store.of("features", config, without={*FIELDS} - {"backbone", "side_px", "threads"})
+    kept = store.of("features", config, without=FIELDS - OF_FEATURES)
     return make_features_once(partial(make_features, plants, config), keep=kept)
 
 
@@ -199,6 +216,7 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     from competitions.plant_seedlings_classification import pictures
 
     config = Config(epochs=LOOK_EPOCHS)
+    log.info("training a net for the pictures, %d epochs", config.epochs)
     with TemporaryDirectory() as work:
         plants = load_plants(raw, Path(work), side_px=config.side_px)
     pictures.draw_confusions(outcome.oof, out / "confusions.png")

@@ -8,7 +8,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from common.checks import InputError
-from common.data.images import load_pictures
+from common.data.images import check_listed, load_pictures
 from common.data.tables import load_table
 from common.neighbors.knn import NearestNeighbors
 from competitions.plant_seedlings_classification.competition import SPECIES
@@ -50,6 +50,7 @@ def load_plants(raw: Path, work: Path, *, side_px: int) -> Plants:
     train = sorted(path.relative_to(raw).as_posix() for path in raw.glob("train/*/*"))
     _check_train(raw / "train", train)
     sample = load_table(raw / "sample_submission.csv", columns=("file", "species"))
+    check_listed(raw / "sample_submission.csv", sample["file"])
     test = [f"test/{name}" for name in sample["file"]]
     cache = work / "pictures"
     pictures = load_pictures(raw, [*train, *test], cache, height_px=side_px, width_px=side_px)

@@ -40,7 +40,7 @@ class Config:
     folds: str = "drivers"  # what a fold holds: drivers, or random frames (a leak)
     n_folds: int = 5  # each holds its share of them
     norms: str = "pool"  # statistics of batch norms: of the pool asked about, fit, or clean fit
-    net: str = "lite0"  # the pretrained net that all but `resnet` begin with
+    backbone: str = "lite0"  # the pretrained net that all but `resnet` begin with; tiny: for tests
     height_px: int = 72  # of the pictures that nets see
     width_px: int = 96  # likewise
     batch_size: int = 32  # pictures in a step of training
@@ -80,7 +80,7 @@ DEFAULT = "blend"
 DIAGNOSTICS = ("leaky_folds",)
 TINY = {
     "n_folds": 2,
-    "net": "tiny",
+    "backbone": "tiny",
     "height_px": 15,
     "width_px": 20,
     "batch_size": 16,

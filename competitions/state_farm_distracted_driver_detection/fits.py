@@ -19,6 +19,14 @@ from competitions.state_farm_distracted_driver_detection.known import Known
 
 NETS = ("cnn", "cnn_large", "resnet")
 ON_FROZEN = ("features_logistic", "knn_only")
+NOT_OF = {
+    "features_logistic": ("batch_size", "steps", "scratch_steps", "n_voters"),
+    "knn_only": ("batch_size", "steps", "scratch_steps"),
+    "cnn": ("scratch_steps", "n_voters"),
+    "cnn_large": ("scratch_steps", "n_voters"),
+    "resnet": ("steps", "n_voters"),
+}
+"""Settings that a fit is not given: where they differ it is the same fit."""
 INVERSE_PENALTY = 1e-3  # of the logistic regression, on features of unit variance
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from common.checks import InputError
-from common.data.images import load_pictures
+from common.data.images import check_listed, load_pictures
 from common.data.tables import check_labels, load_table
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES
 
@@ -58,13 +58,18 @@ def load_frames(raw: Path) -> Frames:
     path = raw / "driver_imgs_list.csv"
     listed = load_table(path, columns=("subject", "classname", "img"), dtypes={"subject": "str"})
     check_labels(path, listed, ["classname"], allowed=CLASSES)
-    if listed["subject"].isna().any():
-        row = int(listed["subject"].isna().to_numpy().argmax())
-        raise InputError(f"{path}: subject must name a driver, received none in row {row + 1}")
+    if (is_blank := listed["subject"].fillna("").str.strip() == "").any():
+        line = int(is_blank.to_numpy().argmax()) + 2
+        raise InputError(f"{path}: subject must name a driver, received none in line {line}")
     asked = load_table(raw / "sample_submission.csv", columns=("img", *CLASSES))
+    check_listed(path, listed["img"])
+    check_listed(raw / "sample_submission.csv", asked["img"])
     names = pd.concat([listed["img"], asked["img"]]).astype(str)
     if (twice := names.duplicated()).any():
-        raise InputError(f"{path}: a frame must be listed once, received {names[twice].iloc[0]}")
+        raise InputError(
+            f"{raw / 'sample_submission.csv'}: a frame must be in train or in the test, "
+            f"received {names[twice].iloc[0]} in both"
+        )
     train = "imgs/train/" + listed["classname"] + "/" + listed["img"].astype(str)
     return Frames(
         names=names.to_numpy(str),

@@ -178,11 +178,11 @@ def build_net(known: Known, config: Config, name: str) -> Any:
     """Build an untrained classifier, or one of which all but the last layer is trained."""
     if SETTINGS[name].starts_trained:
         size_px = known.pixels.shape[1:3]
-        backbone = build_backbone(config.net, weights=known.weights, size_px=size_px)
+        backbone = build_backbone(config.backbone, weights=known.weights, size_px=size_px)
         freeze(backbone, n_stages=0, norms_learn=True)
         body = backbone.model
     else:
-        body = build_resnet((4, 8)) if config.net == "tiny" else build_resnet()
+        body = build_resnet((4, 8)) if config.backbone == "tiny" else build_resnet()
     return build_classifier(body, n_classes=len(CLASSES), dropout=SETTINGS[name].dropout)
 
 
@@ -212,7 +212,7 @@ def embed_frozen(known: Known, config: Config) -> np.ndarray:
     """
     set_all(0)
     height, width = (ENLARGED * side for side in known.pixels.shape[1:3])
-    backbone = build_backbone(config.net, weights=known.weights, size_px=(height, width))
+    backbone = build_backbone(config.backbone, weights=known.weights, size_px=(height, width))
     embedder = build_embedder(build_classifier(backbone.model, n_classes=len(CLASSES)))
     frames = keras.Input((None, None, 3))
     _, features = embedder(keras.layers.Resizing(height, width)(frames))

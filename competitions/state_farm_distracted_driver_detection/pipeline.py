@@ -15,7 +15,9 @@ from common.contract import Cost, LeakCheck, Outcome, OutOfFold, add_costs
 from common.data.folds import FoldStore
 from common.data.imagenet import load_weights
 from common.data.paths import load_home
+from common.nets.transfer import check_backbone
 from common.seeds import derive
+from common.settings import check_once, check_setting
 from common.stages import timed
 from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.cross_select import cross_select
@@ -29,6 +31,7 @@ from competitions.state_farm_distracted_driver_detection.competition import (
 from competitions.state_farm_distracted_driver_detection.fits import (
     FITS,
     NETS,
+    NOT_OF,
     ON_FROZEN,
 )
 from competitions.state_farm_distracted_driver_detection.frames import (
@@ -56,7 +59,11 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
 )
 
 AFTER = ("views", "neighbours", "pseudo")
-NOT_OF_A_FIT = ("models", "after", "norms", "n_neighbors")
+COUNTS = (
+    *("height_px", "width_px", "batch_size", "steps", "scratch_steps"),
+    *("n_neighbors", "n_voters", "threads"),
+)
+NOT_OF_FITS = ("models", "after", "norms", "n_neighbors")
 LARGE = 4 / 3  # sides of what `cnn_large` sees, as a multiple
 PHONE = (1, 2, 3, 4)  # classes of drivers who text or talk
 
@@ -136,12 +143,18 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
 
 
 def check_config(config: Config) -> None:
-    """Check settings that are words.
+    """Check settings.
 
     Raises:
-        InputError: one is none of those that there are, or two do not go together.
+        InputError: one is none of those that there are or out of its range, or two do not go
+            together.
     """
+    for name in COUNTS:
+        check_setting(name, getattr(config, name), least=1)
+    check_setting("n_folds", config.n_folds, least=2)
+    check_backbone(config.backbone, (config.height_px, config.width_px))
     check_choices("models", config.models, FITS, error=InputError)
+    check_once("models", config.models)
     check_choices("norms", config.norms, ("pool", *OTHER_NORMS), error=InputError)
     check_choices("folds", config.folds, ("drivers", "random"), error=InputError)
     if config.after:
@@ -175,7 +188,7 @@ def fit_model(
         known.frames.is_test,
         test_from="each",
         seed=derive(seed, name),
-        keep=store.of(shelf, config, without=NOT_OF_A_FIT),
+        keep=store.of(shelf, config, without=(*NOT_OF_FITS, *NOT_OF[name])),
         name=name,
     )
     if "pseudo" in config.after:
@@ -202,20 +215,26 @@ def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: Fol
     size_px = (config.height_px, config.width_px)
     is_frozen = any(name in ON_FROZEN for name in config.models)
     sees = any(name in NETS for name in config.models)
-    starts_trained = is_frozen or not {*config.models}.isdisjoint(("cnn", "cnn_large"))
+    starts_trained = {*config.models} != {"resnet"}
+    weights = load_weights(config.backbone, load_home().packages) if starts_trained else None
     known = Known(
         frames=frames,
         pixels=load_pixels(frames, raw, work, size_px=size_px)
         if sees or is_frozen
         else np.empty((0, *size_px, 3), np.uint8),
-        weights=load_weights(config.net, load_home().packages) if starts_trained else None,
+        weights=weights,
         frozen=np.empty((len(frames.names), 0), np.float32),
         frozen_cost=Cost(0.0, peak_mib=0.0, n_parameters=0),
     )
     if not is_frozen:
         return known
     # The same for all folds: computed once.
-    others = {field.name for field in fields(config)} - {"net", "height_px", "width_px", "threads"}
+    others = {field.name for field in fields(config)} - {
+        "backbone",
+        "height_px",
+        "width_px",
+        "threads",
+    }
     keep = store.of("frozen features", config, without=others)
     features, cost = make_features_once(partial(embed_frozen, known, config), keep=keep)
     return replace(known, frozen=features, frozen_cost=cost)
@@ -225,6 +244,9 @@ def make_folds(frames: Frames, config: Config, seed: int) -> list[Fold]:
     """Hold all frames of some drivers, as the test does; or random ones."""
     is_train = ~frames.is_test
     groups = frames.driver if config.folds == "drivers" else frames.names
+    n_groups = len(np.unique(groups[is_train]))
+    why = f"as there are {n_groups:,} {'drivers' if config.folds == 'drivers' else 'frames'}"
+    check_setting("n_folds", config.n_folds, least=2, most=n_groups, why=why)
     return group_folds(
         groups, n_folds=config.n_folds, seed=seed, can_hold=is_train, is_train=is_train
     )
@@ -262,13 +284,16 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     shown = known.pixels[[row_of[name] for name in outcome.oof.ids[worst]]]
     pictures.draw_worst(outcome.oof, shown, worst, out / "worst.png")
 
-    # A net that has not seen one fold's drivers, as in the run.
-    fold = make_folds(frames, config, derive(0, "folds"))[0]
-    net = nets.train(known, config, fold.fit_rows, derive(0, "pictures"), name="cnn")
+    # A net that has not seen the drivers of the run's first fold.
+    log.info("training a net for the pictures, %d steps", config.steps)
+    rows_of = np.array([row_of[name] for name in outcome.oof.ids])
+    is_first = outcome.oof.fold == outcome.oof.fold.min()
+    held = rows_of[is_first]
+    net = nets.train(known, config, rows_of[~is_first], derive(0, "pictures"), name="cnn")
     answer = nets.make_answer(net)
-    nets.adapt(net, known, fold.held_rows)
-    _, first = np.unique(frames.label[fold.held_rows], return_index=True)
-    rows = fold.held_rows[first]
+    nets.adapt(net, known, held)
+    _, first = np.unique(frames.label[held], return_index=True)
+    rows = held[first]
     pictures.draw_occlusions(
         answer, known.pixels[rows], frames.label[rows].tolist(), out / "occlusions.png"
     )

@@ -13,7 +13,7 @@ from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.pseudo_labels import label_soft, teach
 from common.validation.folds import Fold
 from competitions.state_farm_distracted_driver_detection.competition import Config
-from competitions.state_farm_distracted_driver_detection.fits import FITS
+from competitions.state_farm_distracted_driver_detection.fits import FITS, NOT_OF
 from competitions.state_farm_distracted_driver_detection.known import Known
 from competitions.state_farm_distracted_driver_detection.pools import smooth_pool
 
@@ -54,7 +54,7 @@ def fit_with_pseudo(
         known.frames.is_test,
         test_from="each",
         seed=derive(seed, f"{name} again"),
-        keep=store.of(f"{name} again", config, without=("models",)),
+        keep=store.of(f"{name} again", config, without=("models", *NOT_OF[name])),
         name=f"{name} again",
     )
     return replace(again, cost=add_costs([before.cost, again.cost]))

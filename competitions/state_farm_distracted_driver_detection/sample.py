@@ -23,7 +23,8 @@ def write_sample(raw: Path, seed: int, *, n_rows: int | None = None, signal: boo
     Args:
         raw: an empty folder.
         seed: of everything made up.
-        n_rows: frames of train; each driver has 50. The test is then as much larger as Kaggle's.
+        n_rows: frames of train; each driver has 50, and there are five at least. The test is then
+            as much larger as Kaggle's.
         signal: whether the place of the hand tells what the driver does. Without, each sequence has
             a place of its own.
     """
@@ -31,7 +32,7 @@ def write_sample(raw: Path, seed: int, *, n_rows: int | None = None, signal: boo
     a_driver = N_FRAMES * len(CLASSES)
     n_drivers, n_test = N_DRIVERS, N_TEST_DRIVERS
     if n_rows:
-        n_drivers = max(4, round(n_rows / a_driver))
+        n_drivers = max(N_DRIVERS, round(n_rows / a_driver))
         n_test = round(TEST_SHARE * n_drivers)
     places = rng.uniform([5, 5], [SIZE_PX[0] - 5, SIZE_PX[1] - 5], (len(CLASSES), 2))
     numbers = rng.permutation((n_drivers + n_test) * a_driver)

@@ -8,6 +8,7 @@ from common.training.pseudo_labels import PseudoLabels
 from competitions.plant_seedlings_classification import nets
 from competitions.plant_seedlings_classification.competition import SPECIES, TINY, Config
 from competitions.plant_seedlings_classification.fits import (
+    FEATURE_FITS,
     NET_FITS,
     VIEWS,
     fit_features_knn,
@@ -15,6 +16,7 @@ from competitions.plant_seedlings_classification.fits import (
     make_features,
 )
 from competitions.plant_seedlings_classification.nets import SETTINGS, see
+from competitions.plant_seedlings_classification.pipeline import OF_FEATURES, SETTINGS_OF
 from competitions.plant_seedlings_classification.plants import Plants
 
 CONFIG = Config(**TINY)
@@ -216,6 +218,25 @@ def test_small_pictures_live_as_long_as_their_batches(monkeypatch):
     monkeypatch.setattr(nets, "fit_pictures", lambda net, batches, **_: seen.extend(batches))
     nets.train_net(make_plants(4, side=128), CONFIG, np.arange(4), 0, name="resnet_small")
     assert [x.shape.as_list() for x, _ in seen] == [[4, 64, 64, 3]]
+
+
+@pytest.mark.parametrize("name", SETTINGS_OF)
+def test_a_fit_hangs_on_no_setting_that_its_key_leaves_out(plants, features, name):
+    """A kept fit is found again where only others differ."""
+    asked = set()
+
+    class Noting:
+        def __getattr__(self, setting):
+            asked.add(setting)
+            return getattr(CONFIG, setting)
+
+    if name in FEATURE_FITS:
+        make_features(plants, Noting())
+        assert asked <= OF_FEATURES
+        FEATURE_FITS[name](features, plants, Noting(), np.arange(36), 0)
+    else:
+        NET_FITS[name](plants, Noting(), np.arange(36), 0)
+    assert asked <= SETTINGS_OF[name]
 
 
 def test_a_backbone_brings_its_weights_or_is_refused(monkeypatch):

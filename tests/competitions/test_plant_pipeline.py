@@ -205,6 +205,19 @@ def test_a_folds_blend_is_chosen_by_the_labels_of_other_folds(raw, tmp_path, mon
         ({"backbone": "vgg"}, r"backbone must be one of lite0, tiny, .*received vgg"),
         ({"mean": "median"}, "mean must be one of arithmetic, geometric, received median"),
         ({"views": 7}, r"views must be in \[1, 6\], received 7"),
+        ({"models": ("finetune",) * 2}, "models must be named once each, received finetune twice"),
+        ({"epochs": 0}, "^epochs must be >= 1, received 0"),
+        ({"side_px": 0}, "^side_px must be >= 1, received 0"),
+        ({"learning_rate": 0.0}, "^learning_rate must be > 0, received 0"),
+        ({"n_folds": 1}, "^n_folds must be >= 2, received 1"),
+        (
+            {"n_folds": 10_000},
+            r"^n_folds must be in \[2, \d+\], as there are \d+ pictures that are",
+        ),
+        (
+            {"models": ("finetune",), "backbone": "inception_v3"},
+            "^pictures for inception_v3 must be at least 75 x 75, received 16 x 16",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_told(raw, tmp_path, options, told):
@@ -219,7 +232,7 @@ def test_weights_that_must_be_downloaded_are_asked_for_before_any_fit(raw, tmp_p
     monkeypatch.setattr(pipeline, "load_weights", refuse)
     monkeypatch.setattr(pipeline, "load_plants", lambda *_, **__: pytest.fail("read before"))
     with pytest.raises(InputError, match="weights of resnet50 must be downloaded"):
-        run(make_config(models=("finetune",), backbone="resnet50"), raw, tmp_path, 0)
+        run(make_config(models=("finetune",), backbone="resnet50", side_px=32), raw, tmp_path, 0)
 
 
 def test_pictures_show_mistakes_and_where_a_net_looks(raw, tmp_path, monkeypatch):

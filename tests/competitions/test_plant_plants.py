@@ -51,6 +51,22 @@ def test_test_pictures_come_in_the_order_of_the_sample_submission(raw, tmp_path)
     assert np.array_equal(turned.pictures[24:], plants.pictures[24:][::-1])
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{last},Maize\n", "column file must be new in every row, line 14 has {last}"),
+        (",Maize\n", "column file must name a picture in every row, line 14 has nan"),
+    ],
+)
+def test_a_test_picture_that_is_listed_twice_or_without_a_name_is_told(tmp_path, line, told):
+    write_sample(tmp_path, 0, n_rows=24)
+    path = tmp_path / "sample_submission.csv"
+    last = path.read_text().splitlines()[-1].partition(",")[0]
+    rewrite(path, lambda data: data + line.format(last=last).encode())
+    with pytest.raises(InputError, match=f"^{path}: {told.format(last=last)}$"):
+        load_plants(tmp_path, tmp_path / "work", side_px=16)
+
+
 def test_a_folder_that_is_no_species_and_a_picture_that_is_missing_are_named(tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()

@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from common.checks import InputError
-from competitions.state_farm_distracted_driver_detection.competition import CLASSES
+from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
 from competitions.state_farm_distracted_driver_detection.frames import (
     THUMBNAIL_PX,
     load_frames,
@@ -94,7 +94,8 @@ def add_line(path, line):
     ("line", "told"),
     [
         ("p099,c10,img_x.jpg\n", "column classname must hold one of c0, .*c9, line .* has c10"),
-        (",c1,img_x.jpg\n", "subject must name a driver, received none in row"),
+        (",c1,img_x.jpg\n", r"subject must name a driver, received none in line 252$"),
+        (" ,c1,img_x.jpg\n", r"subject must name a driver, received none in line 252$"),
         ("p099,,img_x.jpg\n", "column classname must hold one of c0, .*c9, line .* has nan"),
     ],
 )
@@ -105,10 +106,29 @@ def test_a_class_that_is_none_is_refused(raw, line, told):
 
 
 def test_a_frame_that_is_listed_twice_is_refused(raw):
-    first = pd.read_csv(raw / "driver_imgs_list.csv")["img"][0]
-    add_line(raw / "driver_imgs_list.csv", f"p001,c3,{first}\n")
-    with pytest.raises(InputError, match=f"a frame must be listed once, received {first}"):
-        load_frames(raw)
+    listed, sample = raw / "driver_imgs_list.csv", raw / "sample_submission.csv"
+    first, n = pd.read_csv(listed)["img"][0], len(pd.read_csv(listed))
+    asked, n_asked = pd.read_csv(sample)["img"][0], len(pd.read_csv(sample))
+    before = {path: path.read_bytes() for path in (listed, sample)}
+    row = ",".join(["0.1"] * 10)
+    for path, line, told in (
+        (
+            listed,
+            f"p001,c3,{first}\n",
+            f"{listed}: .* be new in every row, line {n + 2} has {first}",
+        ),
+        (sample, f"{asked},{row}\n", f"{sample}: .* be new .* line {n_asked + 2} has {asked}"),
+        (sample, f",{row}\n", f"{sample}: column img must name a picture in .* has nan"),
+        (
+            sample,
+            f"{first},{row}\n",
+            f"{sample}: .* train or in the test, received {first} in both",
+        ),
+    ):
+        add_line(path, line)
+        with pytest.raises(InputError, match=told):
+            load_frames(raw)
+        rewrite(path, lambda _, path=path: before[path])
 
 
 def test_a_frame_that_is_not_there_is_named(raw, tmp_path):
@@ -116,6 +136,12 @@ def test_a_frame_that_is_not_there_is_named(raw, tmp_path):
     (raw / frames.paths[4]).unlink()
     with pytest.raises(InputError, match=frames.names[4]):
         load_thumbnails(frames, raw, tmp_path / "work")
+
+
+def test_small_samples_have_a_driver_for_each_fold(tmp_path):
+    write_sample(tmp_path, 0, n_rows=50)
+    frames = load_frames(tmp_path)
+    assert len(np.unique(frames.driver[~frames.is_test])) == Config().n_folds
 
 
 def test_drivers_and_pictures_without_signal_tell_nothing_of_the_class(tmp_path):

@@ -12,7 +12,7 @@ from common.training.fitted import Fitted
 from common.training.pseudo_labels import PseudoLabels
 from competitions.state_farm_distracted_driver_detection import nets, pipeline
 from competitions.state_farm_distracted_driver_detection.competition import METRIC, TINY, Config
-from competitions.state_farm_distracted_driver_detection.fits import FITS
+from competitions.state_farm_distracted_driver_detection.fits import FITS, NOT_OF
 from competitions.state_farm_distracted_driver_detection.frames import load_frames
 from competitions.state_farm_distracted_driver_detection.nets import (
     N_DIMS,
@@ -305,7 +305,16 @@ def test_settings_that_name_nothing_are_refused(farm_sample, tmp_path):
         ),
         (replace(CONFIG, models=("knn_only",), norms="fit"), "models must be nets .*knn_only"),
         (replace(CONFIG, norms="none"), "norms must be one of pool, clean, fit, received none"),
-        (replace(CONFIG, net="vgg"), "vgg"),
+        (replace(CONFIG, backbone="vgg"), "backbone must be one of lite0, tiny, .* received vgg"),
+        (replace(CONFIG, models=("cnn", "cnn")), "models must be named once each, received cnn tw"),
+        (
+            replace(CONFIG, backbone="inception_v3"),
+            "pictures for inception_v3 must be at least 75 x 75, received 15 x 20",
+        ),
+        (replace(CONFIG, n_neighbors=0), "^n_neighbors must be >= 1, received 0"),
+        (replace(CONFIG, steps=-1), "^steps must be >= 1, received -1"),
+        (replace(CONFIG, n_folds=1), "^n_folds must be >= 2, received 1"),
+        (replace(CONFIG, n_folds=6), "^n_folds must be in .2, 5., as there are 5 drivers, rec"),
         (replace(CONFIG, models=("knn_only",), folds="x"), "folds must be one of drivers, random"),
     ):
         with pytest.raises(InputError, match=told):
@@ -319,12 +328,42 @@ def test_the_choice_is_told(farm_sample, tmp_path, caplog):
     assert "chosen for the test: knn_only temperature" in caplog.text
 
 
+@pytest.mark.parametrize("name", FITS)
+def test_a_fit_hangs_on_no_setting_that_its_key_leaves_out(known, name):
+    """A kept fit is found again where only these differ."""
+    asked = set()
+
+    class Noting:
+        def __getattr__(self, setting):
+            asked.add(setting)
+            return getattr(CONFIG, setting)
+
+    rows = np.flatnonzero(~known.frames.is_test)
+    FITS[name](known, Noting(), rows[:100], 0).predict(rows[100:110])
+
+    left_out = {*pipeline.NOT_OF_FITS, *NOT_OF[name]} - {"after", "norms"}
+    assert left_out >= {"models", "n_neighbors"} and not asked & left_out
+
+
 def test_pictures_are_drawn(farm_sample, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "Config", lambda: CONFIG)
-    outcome = run(replace(CONFIG, models=("knn_only",)), farm_sample, tmp_path / "work", 0)
+    seen = []
+    train = nets.train
+    monkeypatch.setattr(nets, "train", lambda *args, **options: train(*note(args), **options))
+
+    def note(args):
+        seen.append(args[2])
+        return args
+
+    config = replace(CONFIG, models=("knn_only",), n_folds=4)
+    outcome = run(config, farm_sample, tmp_path / "work", 3)
     out = tmp_path / "out"
     out.mkdir()
     draw(outcome, farm_sample, out)
+
+    frames = load_frames(farm_sample)
+    ((fitted,),) = (seen,)
+    assert set(frames.names[fitted]) == set(outcome.oof.ids[outcome.oof.fold > 0])
 
     names = ["confusions.png", "neighbours.png", "occlusions.png", "worst.png"]
     assert sorted(path.name for path in out.iterdir()) == names
@@ -335,7 +374,7 @@ def test_pictures_are_drawn(farm_sample, tmp_path, monkeypatch):
 @pytest.mark.timeout(900)
 def test_nets_learn_where_the_hand_is(farm_sample, tmp_path):
     """With signal, all drivers hold the hand at the same place for the same thing."""
-    config = replace(CONFIG, models=("resnet",), after=("neighbours",), net="lite0")
+    config = replace(CONFIG, models=("resnet",), after=("neighbours",), backbone="lite0")
     config = replace(config, scratch_steps=300, height_px=30, width_px=40)
     outcome = run(config, farm_sample, tmp_path, 0)
 

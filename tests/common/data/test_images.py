@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 import time
 import types
 import zipfile
@@ -258,6 +259,28 @@ def test_a_size_must_be_positive(folder):
         load_small(folder, height_px=0)
     with pytest.raises(ValueError, match="width_px must be > 0, received -1"):
         load_small(folder, width_px=-1)
+
+
+def test_a_size_that_fits_nowhere_is_told_before_anything_is_decoded(folder, monkeypatch):
+    with pytest.raises(
+        InputError, match=r"^pictures that are resized must have 100,000,000 pixels"
+    ):
+        load_small(folder, height_px=10_001, width_px=10_000)
+    free = shutil.disk_usage(folder)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    monkeypatch.setattr(images, "load_picture", None)
+    with pytest.raises(
+        InputError,
+        match=r"cache must have room for 3 pictures of 900 x 500 \(0\.0 GiB\), received 0\.0 GiB$",
+    ):
+        load_small(folder, height_px=500, width_px=900)
+
+
+def test_large_pictures_come_a_few_at_once(folder, monkeypatch):
+    wanted = load_small(folder)
+    monkeypatch.setattr(images, "_BLOCK_PIXELS", 1)
+    shutil.rmtree(folder.parent / "cache")
+    np.testing.assert_array_equal(load_small(folder), wanted)
 
 
 def test_a_beginning_tells_a_picture():

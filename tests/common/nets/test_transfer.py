@@ -142,7 +142,7 @@ def test_the_upper_part_takes_a_head_and_kept_maps(tiny):
 
 
 def test_unknown_names_are_refused_with_the_known_ones(tiny):
-    with pytest.raises(ValueError, match=r"name must be one of lite0, tiny, .*, received vgg$"):
+    with pytest.raises(ValueError, match=r"backbone must be one of lite0, tiny, .*, received vgg$"):
         build_backbone("vgg")
     with pytest.raises(ValueError, match="pooling must be one of mean, max, received min"):
         build_classifier(tiny.model, n_classes=3, pooling="min")

@@ -108,6 +108,14 @@ def test_graph_and_eager_training_are_the_same(monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
+def test_batches_must_be_some_and_have_an_end():
+    batches = make_batches(*make_pictures())
+    for given, received in ((batches.take(0), 0), (batches.repeat(), -1)):
+        told = f"^number of batches must be > 0, received {received}$"
+        with pytest.raises(ValueError, match=told):
+            fit_pictures(build_net(), given, epochs=1, learning_rate=0.1, weight_decay=0.0)
+
+
 def test_smoothed_labels_keep_shares_from_the_corners():
     """The loss is least at 1 - s + s / C for the class: 0.9 of two classes with s = 0.2."""
     x, y = np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)
