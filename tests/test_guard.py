@@ -25,7 +25,7 @@ READMES = [
     *sorted(ROOT.glob("competitions/*/README.md")),
 ]
 FLOORS = {
-    **dict.fromkeys(("contract", "checks", "seeds", "geo"), 0),
+    **dict.fromkeys(("contract", "checks", "settings", "stages", "seeds", "geo"), 0),
     **dict.fromkeys(("features", "neighbors", "losses", "metrics", "validation", "ensemble"), 1),
     **dict.fromkeys(("inputs", "nets"), 2),
     **dict.fromkeys(("training", "inference", "rl"), 3),
