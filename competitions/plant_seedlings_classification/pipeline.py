@@ -152,8 +152,8 @@ def check_config(config: Config) -> None:
     check_setting("n_folds", config.n_folds, least=2)
     if not config.learning_rate > 0:
         raise InputError(f"learning_rate must be > 0, received {config.learning_rate:g}")
+    check_backbone(config.backbone, (config.side_px, config.side_px))
     if not FROM_SCRATCH.issuperset(config.models):
-        check_backbone(config.backbone, (config.side_px, config.side_px))
         load_weights(config.backbone, load_home().packages)
 
 
