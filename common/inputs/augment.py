@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from common.checks import check_positive
+from common.settings import check_setting
 
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """((B, H, W, 3) uint8, generator of this batch) -> altered (B, H, W, 3) uint8."""
@@ -106,8 +107,8 @@ def warp(
     Raises:
         ValueError: zoom or stretch is negative.
     """
-    _check_range("zoom", zoom)
-    _check_range("stretch", stretch)
+    check_setting("zoom", zoom, error=ValueError)
+    check_setting("stretch", stretch, error=ValueError)
     height, width = pictures.shape[1:3]
     amounts = rng.uniform(-1, 1, (len(pictures), 5))
     angle = amounts[:, 0] * math.radians(turn_deg)
@@ -203,8 +204,8 @@ def random_erase(
         evenly by its logarithm, so that as many lie as stand.
     """
     check_positive("smallest", smallest)
-    _check_range("largest", largest, smallest, 1.0)
-    _check_range("chance", chance, 0.0, 1.0)
+    check_setting("largest", largest, least=smallest, most=1.0, error=ValueError)
+    check_setting("chance", chance, most=1.0, error=ValueError)
     n = len(pictures)
     is_hidden = rng.random(n) < chance
     area = rng.uniform(smallest, largest, n)
@@ -241,9 +242,3 @@ def find_rectangles(
         (slice(top, bottom), slice(left, right))
         for (top, left), (bottom, right) in zip(starts.astype(int), ends, strict=True)
     ]
-
-
-def _check_range(name: str, value: float, least: float = 0.0, most: float = math.inf) -> None:
-    if not least <= value <= most:
-        told = f"in [{least:g}, {most:g}]" if most < math.inf else f">= {least:g}"
-        raise ValueError(f"{name} must be {told}, received {value:g}")

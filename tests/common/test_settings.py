@@ -25,6 +25,12 @@ def test_what_is_out_of_range_is_told(value, bounds, told):
         check_setting("epochs", value, **bounds)
 
 
+def test_an_error_that_is_no_users_is_a_plain_one():
+    with pytest.raises(ValueError, match=r"^zoom must be >= 0, received -1$") as told:
+        check_setting("zoom", -1, error=ValueError)
+    assert told.type is ValueError
+
+
 def test_bounds_are_in_range():
     for value in (2, 3, 4):
         check_setting("epochs", value, least=2, most=4)
