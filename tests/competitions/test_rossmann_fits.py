@@ -1,7 +1,5 @@
 """Rossmann's fits: what they learn from, what they predict, and what the settings do to them."""
 
-import shutil
-import subprocess
 from dataclasses import replace
 
 import cloudpickle
@@ -17,6 +15,7 @@ from competitions.rossmann_store_sales.competition import Config
 from competitions.rossmann_store_sales.features import make_features
 from competitions.rossmann_store_sales.fits import FITS
 from competitions.rossmann_store_sales.learnt import choose_stores
+from tests.helpers.programs import skip_without_r
 from tests.helpers.rossmann import make_tables
 
 HORIZON = 28
@@ -326,11 +325,7 @@ def test_ranger_is_given_some_rows_and_the_config(known, fit_rows, held, monkeyp
 
 def test_ranger_grows_the_same_forest_again(short):
     """In R itself; a year ago is a column without any value, and so it is with little data."""
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is not on this machine")
-    asked = ["Rscript", "--vanilla", "-e", "library(ranger); library(data.table)"]
-    if subprocess.run(asked, capture_output=True).returncode:
-        pytest.skip("R has no ranger or no data.table")
+    skip_without_r("ranger", "data.table")
     known, train, test = short
     first, second = (FITS["r_ranger"](known, TINY, train, 0).predict(test) for _ in range(2))
     assert first.tobytes() == second.tobytes() and np.isfinite(first).all()
