@@ -19,14 +19,15 @@ from competitions.state_farm_distracted_driver_detection.known import Known
 
 NETS = ("cnn", "cnn_large", "resnet")
 ON_FROZEN = ("features_logistic", "knn_only")
-NOT_OF = {
-    "features_logistic": ("batch_size", "steps", "scratch_steps", "n_voters"),
-    "knn_only": ("batch_size", "steps", "scratch_steps"),
-    "cnn": ("scratch_steps", "n_voters"),
-    "cnn_large": ("scratch_steps", "n_voters"),
-    "resnet": ("steps", "n_voters"),
+OF_FRAMES = {"backbone", "height_px", "width_px", "threads"}
+SETTINGS_OF = {
+    "features_logistic": OF_FRAMES,
+    "knn_only": OF_FRAMES | {"n_voters"},
+    "cnn": OF_FRAMES | {"batch_size", "steps"},
+    "cnn_large": OF_FRAMES | {"batch_size", "steps"},
+    "resnet": OF_FRAMES | {"batch_size", "scratch_steps"},
 }
-"""Settings that a fit is not given: where they differ it is the same fit."""
+"""What each fit is given: only where one of these differs is it another fit."""
 INVERSE_PENALTY = 1e-3  # of the logistic regression, on features of unit variance
 
 

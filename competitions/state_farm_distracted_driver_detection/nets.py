@@ -11,6 +11,7 @@ import tensorflow as tf
 from common.inference.adapt_norms import adapt_norms
 from common.inference.tta import View, identity, predict_views, shift
 from common.inputs.augment import compose, jitter_colour, random_erase, warp
+from common.inputs.pages import release_pages
 from common.inputs.stream import make_picture_batches
 from common.nets.resnet import build_resnet
 from common.nets.transfer import build_backbone, build_classifier, build_embedder, freeze
@@ -119,7 +120,7 @@ def adapt(net: Any, known: Known, pool: np.ndarray) -> None:
     """Bring a net's batch norms to the drivers of a pool."""
     rows = np.sort(np.random.default_rng(0).permutation(pool)[:ADAPT_FRAMES])
     n_batches = max(1, len(rows) // ADAPT_BATCH)
-    adapt_norms(net, known.pixels[rows], batch_size=ADAPT_BATCH, n_batches=n_batches, seed=0)
+    adapt_norms(net, copy_frames(known, rows), batch_size=ADAPT_BATCH, n_batches=n_batches, seed=0)
 
 
 def look(
@@ -132,10 +133,17 @@ def look(
     found = np.empty((len(asked), len(views) * len(CLASSES) + N_DIMS))
     for start in range(0, len(asked), _BLOCK):
         rows = asked[start : start + _BLOCK]
-        seen = predict_views(answer, known.pixels[rows], views, batch_size=64)
+        seen = predict_views(answer, copy_frames(known, rows), views, batch_size=64)
         probabilities = seen[:, :, : len(CLASSES)].reshape(len(rows), -1)
         found[start : start + _BLOCK] = np.hstack([probabilities, seen[:, 0, len(CLASSES) :]])
     return found
+
+
+def copy_frames(known: Known, rows: np.ndarray) -> np.ndarray:
+    """Copy some frames, and let go of the cache that they may lie in: (n, H, W, 3) uint8."""
+    frames = known.pixels[rows]
+    release_pages(known.pixels)
+    return frames
 
 
 def train(

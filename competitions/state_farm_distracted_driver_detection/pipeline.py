@@ -31,8 +31,9 @@ from competitions.state_farm_distracted_driver_detection.competition import (
 from competitions.state_farm_distracted_driver_detection.fits import (
     FITS,
     NETS,
-    NOT_OF,
+    OF_FRAMES,
     ON_FROZEN,
+    SETTINGS_OF,
 )
 from competitions.state_farm_distracted_driver_detection.frames import (
     Frames,
@@ -63,7 +64,7 @@ COUNTS = (
     *("height_px", "width_px", "batch_size", "steps", "scratch_steps"),
     *("n_neighbors", "n_voters", "threads"),
 )
-NOT_OF_FITS = ("models", "after", "norms", "n_neighbors")
+FIELDS = {field.name for field in fields(Config)}
 LARGE = 4 / 3  # sides of what `cnn_large` sees, as a multiple
 PHONE = (1, 2, 3, 4)  # classes of drivers who text or talk
 
@@ -188,7 +189,7 @@ def fit_model(
         known.frames.is_test,
         test_from="each",
         seed=derive(seed, name),
-        keep=store.of(shelf, config, without=(*NOT_OF_FITS, *NOT_OF[name])),
+        keep=store.of(shelf, config, without=FIELDS - SETTINGS_OF[name]),
         name=name,
     )
     if "pseudo" in config.after:
@@ -229,13 +230,7 @@ def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: Fol
     if not is_frozen:
         return known
     # The same for all folds: computed once.
-    others = {field.name for field in fields(config)} - {
-        "backbone",
-        "height_px",
-        "width_px",
-        "threads",
-    }
-    keep = store.of("frozen features", config, without=others)
+    keep = store.of("frozen features", config, without=FIELDS - OF_FRAMES)
     features, cost = make_features_once(partial(embed_frozen, known, config), keep=keep)
     return replace(known, frozen=features, frozen_cost=cost)
 

@@ -1,7 +1,7 @@
 """Fits that learn also from what the fit before them said of frames without a label."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from common.training.cross_fit import CrossFitted, cross_fit
 from common.training.pseudo_labels import label_soft, teach
 from common.validation.folds import Fold
 from competitions.state_farm_distracted_driver_detection.competition import Config
-from competitions.state_farm_distracted_driver_detection.fits import FITS, NOT_OF
+from competitions.state_farm_distracted_driver_detection.fits import FITS, SETTINGS_OF
 from competitions.state_farm_distracted_driver_detection.known import Known
 from competitions.state_farm_distracted_driver_detection.pools import smooth_pool
 
@@ -48,13 +48,16 @@ def fit_with_pseudo(
         ]
         some = np.sort(rng.permutation(len(rows))[: len(fold.fit_rows)])
         by_fold.append(label_soft(np.concatenate(smoothed)[some], rows[some]))
+    # Labels hang on the neighbours, and what is predicted on what is compared.
+    given = SETTINGS_OF[name] | {"after", "norms", "n_neighbors"}
+    others = {field.name for field in fields(config)} - given
     again = cross_fit(
         teach(partial(FITS[name], known, config), by_fold, folds),
         folds,
         known.frames.is_test,
         test_from="each",
         seed=derive(seed, f"{name} again"),
-        keep=store.of(f"{name} again", config, without=("models", *NOT_OF[name])),
+        keep=store.of(f"{name} again", config, without=others),
         name=f"{name} again",
     )
     return replace(again, cost=add_costs([before.cost, again.cost]))

@@ -11,8 +11,13 @@ from common.metrics.classification import log_loss
 from common.training.fitted import Fitted
 from common.training.pseudo_labels import PseudoLabels
 from competitions.state_farm_distracted_driver_detection import nets, pipeline
-from competitions.state_farm_distracted_driver_detection.competition import METRIC, TINY, Config
-from competitions.state_farm_distracted_driver_detection.fits import FITS, NOT_OF
+from competitions.state_farm_distracted_driver_detection.competition import (
+    CLASSES,
+    METRIC,
+    TINY,
+    Config,
+)
+from competitions.state_farm_distracted_driver_detection.fits import FITS, SETTINGS_OF
 from competitions.state_farm_distracted_driver_detection.frames import load_frames
 from competitions.state_farm_distracted_driver_detection.nets import (
     N_DIMS,
@@ -31,6 +36,7 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
     find_neighbours,
     smooth,
 )
+from tests.helpers.memory import load_resident_mib, needs_proc, write_large
 
 CONFIG = replace(Config(), **TINY)
 
@@ -341,8 +347,21 @@ def test_a_fit_hangs_on_no_setting_that_its_key_leaves_out(known, name):
     rows = np.flatnonzero(~known.frames.is_test)
     FITS[name](known, Noting(), rows[:100], 0).predict(rows[100:110])
 
-    left_out = {*pipeline.NOT_OF_FITS, *NOT_OF[name]} - {"after", "norms"}
-    assert left_out >= {"models", "n_neighbors"} and not asked & left_out
+    assert asked <= SETTINGS_OF[name] | {"after", "norms"}  # of which the shelf's name tells
+
+
+@needs_proc
+def test_of_frames_on_disk_no_page_stays(known, tmp_path):
+    """However many frames the test has."""
+    pixels = write_large(tmp_path / "frames.npy")
+
+    def answer(pictures):
+        return np.zeros((len(pictures), len(CLASSES) + N_DIMS))
+
+    before = load_resident_mib()
+    nets.look(answer, replace(known, pixels=pixels), np.arange(len(pixels)), VIEWS[:1])
+
+    assert load_resident_mib() - before < 40  # of 190
 
 
 def test_pictures_are_drawn(farm_sample, tmp_path, monkeypatch):
