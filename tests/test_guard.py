@@ -1,10 +1,12 @@
 """The laws of the house, read off the source: arrows, floors, tests, documents."""
 
 import ast
+import json
 import re
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import typer
 from common.data.packages import Wheel
 from pipelines.__main__ import app
 from pipelines.catalog import load_competition, load_names
+from pipelines.manifests import load_tracked_manifests
 from pipelines.tables import make_pages
 
 ROOT = Path(__file__).parents[1]
@@ -162,6 +165,19 @@ def test_every_variant_stands_in_its_readme(name):
 def test_readme_tables_are_those_of_the_tracked_manifests():
     for path, text in make_pages().items():
         assert path.read_text() == text, f"{path.name}: `python -m pipelines tables` writes it anew"
+
+
+def test_tracked_manifests_are_of_the_variants_as_they_are():
+    """Else a table's line speaks of something that cannot be run any more."""
+    stale = []
+    for path, manifest in load_tracked_manifests(ROOT).items():
+        if "score" not in manifest:  # of a bench, a race or growth
+            continue
+        variants = load_competition(manifest["competition"]).facts.VARIANTS
+        config = variants.get(manifest["variant"])
+        if config is None or manifest["config"] != json.loads(json.dumps(asdict(config))):
+            stale.append(str(path))
+    assert not stale
 
 
 def test_data_wheels_are_pinned_alike_in_code_and_requirements():
