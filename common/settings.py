@@ -26,7 +26,7 @@ def check_setting(
         error: what is raised: ValueError where it is no user's.
 
     Raises:
-        InputError: it is not, or is NaN.
+        error: it is not, or is NaN.
     """
     if not least <= value <= most:
         told = f"in [{least:g}, {most:g}]" if most < math.inf else f">= {least:g}"
