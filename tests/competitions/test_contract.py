@@ -26,6 +26,7 @@ from common.contract import (
 from common.data.tables import load_table
 from common.training.boosting import fit_lightgbm
 from common.validation.leaks import is_leaky, shuffled_target_scores
+from competitions.rossmann_store_sales.fits import R_FITS
 from pipelines.catalog import load_competition, load_names
 from pipelines.run import compute
 from tests.helpers.homes import QUIET, list_files, make_home, make_request
@@ -33,7 +34,6 @@ from tests.helpers.programs import skip_without_r
 
 ROOT = Path(__file__).parents[2]
 BUDGET_S = 10.0
-IN_R = {"r_ranger": ("ranger", "data.table")}  # variants that R fits, with packages of these names
 ALL = [
     (name, variant) for name in load_names() for variant in load_competition(name).facts.VARIANTS
 ]
@@ -214,8 +214,8 @@ def test_a_second_run_fits_nothing(competition, undisturbed):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant"), OTHERS, ids=[f"{n}-{v}" for n, v in OTHERS])
 def test_other_variants_run(name, variant, tmp_path):
-    if variant in IN_R:
-        skip_without_r(*IN_R[variant])
+    if variant in R_FITS:
+        skip_without_r(*R_FITS[variant])
     competition = load_competition(name)
     home = make_home(tmp_path, competition)
     manifest, outcome = compute(

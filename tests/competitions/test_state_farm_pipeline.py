@@ -1,3 +1,5 @@
+"""State Farm's road: folds, choices, costs, and what is refused."""
+
 import logging
 import time
 from dataclasses import replace
@@ -6,18 +8,15 @@ import numpy as np
 import pytest
 
 from common.checks import InputError
-from common.data.folds import FoldStore
 from common.metrics.classification import log_loss
 from common.training.fitted import Fitted
-from common.training.pseudo_labels import PseudoLabels
 from competitions.state_farm_distracted_driver_detection import nets, pipeline
 from competitions.state_farm_distracted_driver_detection.competition import (
-    CLASSES,
     METRIC,
     TINY,
     Config,
 )
-from competitions.state_farm_distracted_driver_detection.fits import FITS, SETTINGS_OF
+from competitions.state_farm_distracted_driver_detection.fits import FITS
 from competitions.state_farm_distracted_driver_detection.frames import load_frames
 from competitions.state_farm_distracted_driver_detection.nets import (
     N_DIMS,
@@ -26,32 +25,20 @@ from competitions.state_farm_distracted_driver_detection.nets import (
 )
 from competitions.state_farm_distracted_driver_detection.pipeline import (
     draw,
-    load_known,
     make_folds,
     run,
 )
-from competitions.state_farm_distracted_driver_detection.pools import smooth_pool
-from competitions.state_farm_distracted_driver_detection.smoothing import (
-    CANDIDATES,
-    find_neighbours,
-    smooth,
-)
-from tests.helpers.memory import load_resident_mib, needs_proc, write_large
 
 CONFIG = replace(Config(), **TINY)
 
 
 @pytest.fixture(scope="module")
-def known(farm_sample, tmp_path_factory):
-    work = tmp_path_factory.mktemp("work")
-    config = replace(CONFIG, models=("features_logistic", "cnn"))
-    store = FoldStore(work, farm_sample, code=farm_sample)
-    return load_known(load_frames(farm_sample), config, farm_sample, work, store)
+def frames(farm_sample):
+    return load_frames(farm_sample)
 
 
 @pytest.mark.parametrize("n_folds", [2, 5])
-def test_a_fold_holds_all_frames_of_its_drivers(known, n_folds):
-    frames = known.frames
+def test_a_fold_holds_all_frames_of_its_drivers(frames, n_folds):
     folds = make_folds(frames, replace(CONFIG, n_folds=n_folds), 0)
 
     for fold in folds:
@@ -61,99 +48,9 @@ def test_a_fold_holds_all_frames_of_its_drivers(known, n_folds):
     np.testing.assert_array_equal(np.sort(held), np.flatnonzero(~frames.is_test))
 
 
-def test_leaky_folds_split_sequences(known):
-    frames = known.frames
+def test_leaky_folds_split_sequences(frames):
     for fold in make_folds(frames, replace(CONFIG, folds="random"), 0):
         assert set(frames.sequence[fold.fit_rows]) & set(frames.sequence[fold.held_rows])
-
-
-@pytest.mark.parametrize("name", ["features_logistic", "knn_only", "cnn", "resnet"])
-def test_held_labels_are_not_looked_at(known, name):
-    """What a fit is not given may be anything."""
-    fold = make_folds(known.frames, CONFIG, 0)[0]
-    label = known.frames.label.copy()
-    label[fold.held_rows] = 0
-    blind = replace(known, frames=replace(known.frames, label=label))
-    predicted, again = (
-        FITS[name](k, CONFIG, fold.fit_rows, 0).predict(fold.held_rows) for k in (known, blind)
-    )
-
-    np.testing.assert_array_equal(predicted, again)
-    np.testing.assert_allclose(predicted[:, :10].sum(axis=1), 1, rtol=1e-5)
-
-
-def test_a_class_that_no_fit_row_has_gets_nothing(known):
-    fit_rows = np.flatnonzero(known.frames.label > 2)
-    predicted = FITS["features_logistic"](known, CONFIG, fit_rows, 0).predict(np.arange(5))
-
-    assert predicted.shape == (5, 10) and not predicted[:, :3].any()
-
-
-def test_a_net_answers_and_places_its_frames(known):
-    """Of frames that are asked for in another order, the answers are too."""
-    fit_rows, asked = np.arange(0, 250, 5), np.array([7, 300, 9])
-    fitted = FITS["resnet"](known, CONFIG, fit_rows, 0)
-    predicted, turned = fitted.predict(asked), fitted.predict(asked[::-1])
-
-    assert predicted.shape == (3, 10 + N_DIMS)
-    np.testing.assert_allclose(predicted, turned[::-1], atol=1e-5)
-    np.testing.assert_allclose(predicted[:, :10].sum(axis=1), 1, atol=1e-5)
-    # Directions of length 1, but for what the projection adds or takes.
-    assert 0.5 < np.linalg.norm(predicted[:, -N_DIMS:], axis=1).mean() < 1.5
-
-
-def test_batch_norms_are_brought_to_each_pool_alone(known):
-    """What is said of the test does not hang on the held frames that are asked for beside it; and
-    answers by the norms of the fit hang on no other frame at all. The net is the same one.
-    """
-    fit_rows = np.arange(0, 250, 5)
-    held, test = np.arange(40), np.flatnonzero(known.frames.is_test)
-    plain = FITS["resnet"](known, CONFIG, fit_rows, 0).predict(held)
-    fitted = FITS["resnet"](known, replace(CONFIG, norms="fit"), fit_rows, 0)
-    together = fitted.predict(np.concatenate([held, test]))
-    assert together.shape[1] == 10 * (len(VIEWS) + len(OTHER_NORMS)) + N_DIMS
-    np.testing.assert_allclose(together[:40, :10], plain[:, :10], atol=1e-5)
-    np.testing.assert_allclose(together[:40, -N_DIMS:], plain[:, -N_DIMS:], atol=1e-5)
-    np.testing.assert_allclose(together[40:], fitted.predict(test), atol=1e-5)
-    np.testing.assert_allclose(together[:40], fitted.predict(held), atol=1e-5)
-    changes = np.abs(fitted.predict(held[:8]) - together[:8])
-    by_norms = slice(10 * len(VIEWS), 10 * (len(VIEWS) + len(OTHER_NORMS)))
-    assert changes[:, by_norms].max() < 1e-5 < 1e-3 < changes[:, :10].max()
-    clean, of_fit = together[:, by_norms].reshape(-1, 2, 10).transpose(1, 0, 2)
-    assert np.abs(clean - of_fit).max() > 1e-3
-
-
-def test_pools_are_smoothed_as_asked():
-    rng = np.random.default_rng(0)
-    answers = rng.dirichlet(np.ones(10), (30, len(VIEWS) + len(OTHER_NORMS)))
-    views, (clean, of_fit) = answers[:, : len(VIEWS)], answers[:, len(VIEWS) :].swapaxes(0, 1)
-    features, thumbnails = rng.normal(size=(30, N_DIMS)), rng.normal(size=(30, 6))
-    prediction = np.hstack([answers.reshape(30, -1), features])
-    alone = np.hstack([views[:, 0], features])
-
-    def make(*after, norms="pool", of=prediction):
-        return smooth_pool(of, thumbnails, replace(CONFIG, after=after, norms=norms))
-
-    np.testing.assert_array_equal(make(), views[:, 0][None])
-    np.testing.assert_array_equal(make(of=alone), views[:, 0][None])
-    np.testing.assert_array_equal(make(norms="clean"), clean[None])
-    np.testing.assert_array_equal(make(norms="fit"), of_fit[None])
-    np.testing.assert_allclose(make("views"), views.mean(axis=1)[None])
-    near = find_neighbours([features, thumbnails], n_neighbors=CONFIG.n_neighbors)
-    both = make("views", "neighbours")
-    assert len(both) == len(CANDIDATES)
-    np.testing.assert_allclose(
-        both[2], smooth(views.mean(axis=1), near, reach=CANDIDATES[2][0], passes=CANDIDATES[2][1])
-    )
-    np.testing.assert_allclose(
-        make("neighbours", of=alone)[0],
-        smooth(views[:, 0], near, reach=CANDIDATES[0][0], passes=CANDIDATES[0][1]),
-    )
-    simple = smooth_pool(views[:, 0], thumbnails, replace(CONFIG, after=("neighbours",)))
-    near = find_neighbours([thumbnails], n_neighbors=CONFIG.n_neighbors)
-    np.testing.assert_allclose(
-        simple[1], smooth(views[:, 0], near, reach=CANDIDATES[1][0], passes=CANDIDATES[1][1])
-    )
 
 
 def test_a_model_that_knows_the_answers_is_let_through(farm_sample, tmp_path, monkeypatch):
@@ -240,25 +137,6 @@ def test_a_drivers_answers_are_chosen_without_her_labels(farm_sample, tmp_path, 
     assert not np.allclose(before.prediction[~hers], after.prediction[~hers])
 
 
-def test_a_net_is_fed_from_where_the_frames_lie(known, monkeypatch):
-    """A copy of the rows that are fitted on would be gigabytes of Kaggle's pictures."""
-
-    class Stop(Exception):
-        pass
-
-    def stop(pictures, labels, *, rows, **options):
-        assert pictures is known.pixels
-        np.testing.assert_array_equal(rows, [5, 2, 299])
-        own = 0.9 * known.frames.one_hot[[5, 2]] + 0.01  # Smoothed, which a net's labels are not.
-        np.testing.assert_allclose(labels, [*own, np.eye(10)[7]], rtol=1e-6)
-        raise Stop
-
-    monkeypatch.setattr(nets, "make_picture_batches", stop)
-    labelled = PseudoLabels(np.array([299]), np.eye(10, dtype=np.float32)[7:8])
-    with pytest.raises(Stop):
-        nets.train(known, CONFIG, np.array([5, 2]), 0, name="resnet", labelled=labelled)
-
-
 def test_each_size_is_loaded_once(farm_sample, tmp_path, monkeypatch):
     load, sizes = pipeline.load_pixels, []
 
@@ -332,36 +210,6 @@ def test_the_choice_is_told(farm_sample, tmp_path, caplog):
         run(replace(CONFIG, models=("knn_only",)), farm_sample, tmp_path, 0)
 
     assert "chosen for the test: knn_only temperature" in caplog.text
-
-
-@pytest.mark.parametrize("name", FITS)
-def test_a_fit_hangs_on_no_setting_that_its_key_leaves_out(known, name):
-    """A kept fit is found again where only these differ."""
-    asked = set()
-
-    class Noting:
-        def __getattr__(self, setting):
-            asked.add(setting)
-            return getattr(CONFIG, setting)
-
-    rows = np.flatnonzero(~known.frames.is_test)
-    FITS[name](known, Noting(), rows[:100], 0).predict(rows[100:110])
-
-    assert asked <= SETTINGS_OF[name] | {"after", "norms"}  # of which the shelf's name tells
-
-
-@needs_proc
-def test_of_frames_on_disk_no_page_stays(known, tmp_path):
-    """However many frames the test has."""
-    pixels = write_large(tmp_path / "frames.npy")
-
-    def answer(pictures):
-        return np.zeros((len(pictures), len(CLASSES) + N_DIMS))
-
-    before = load_resident_mib()
-    nets.look(answer, replace(known, pixels=pixels), np.arange(len(pixels)), VIEWS[:1])
-
-    assert load_resident_mib() - before < 40  # of 190
 
 
 def test_pictures_are_drawn(farm_sample, tmp_path, monkeypatch):
