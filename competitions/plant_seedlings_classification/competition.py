@@ -106,11 +106,7 @@ VARIANTS = {
     "pseudo_labels_hard": replace(BASE, models=("pseudo_labels_hard",)),
     "resnet_small": replace(BASE, models=("resnet_small",)),
     "inception_small": replace(BASE, models=("inception_small",)),
-    "blend": replace(
-        BASE,
-        models=("features_logistic", "finetune", "finetune_occlusion", "finetune_mixup"),
-        views=6,
-    ),
+    "blend": replace(BASE, models=("finetune", "resnet_small"), views=6),
 }
 PARENT = {
     "features_knn": "features_logistic",
