@@ -153,9 +153,10 @@ def check_config(config: Config) -> None:
     for name in COUNTS:
         check_setting(name, getattr(config, name), least=1)
     check_setting("n_folds", config.n_folds, least=2)
-    check_backbone(config.backbone, (config.height_px, config.width_px))
     check_choices("models", config.models, FITS, error=InputError)
     check_once("models", config.models)
+    for name in config.models:
+        check_backbone(config.backbone, find_size_px(name, config))
     check_choices("norms", config.norms, ("pool", *OTHER_NORMS), error=InputError)
     check_choices("folds", config.folds, ("drivers", "random"), error=InputError)
     if config.after:

@@ -24,6 +24,7 @@ from competitions.state_farm_distracted_driver_detection.nets import (
     VIEWS,
 )
 from competitions.state_farm_distracted_driver_detection.pipeline import (
+    check_config,
     draw,
     make_folds,
     run,
@@ -203,6 +204,14 @@ def test_settings_that_name_nothing_are_refused(farm_sample, tmp_path):
     ):
         with pytest.raises(InputError, match=told):
             run(config, farm_sample, tmp_path, 0)
+
+
+def test_a_backbone_must_take_the_frames_that_its_model_sees():
+    config = replace(CONFIG, backbone="inception_v3", height_px=60, width_px=80)
+
+    check_config(replace(config, models=("cnn_large",)))  # sees 80 x 107
+    with pytest.raises(InputError, match="at least 75 x 75, received 60 x 80"):
+        check_config(replace(config, models=("cnn_large", "cnn")))
 
 
 def test_the_choice_is_told(farm_sample, tmp_path, caplog):
