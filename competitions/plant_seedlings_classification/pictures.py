@@ -1,4 +1,4 @@
-"""The pictures of `run --pictures`: what is taken for what, and where a net looks.
+"""The pictures of `run --pictures`: the worst mistakes, and where a net looks.
 
 A run keeps no net: the one whose mistakes and looks are drawn is trained anew.
 """
@@ -7,11 +7,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from common.contract import OutOfFold
+from common.drawings import make_panels, show
 from common.inference.grad_cam import grad_cam
 from common.inference.occlusion import occlusion_map
 from common.training.fine_tuning import make_predict
@@ -21,29 +19,6 @@ from competitions.plant_seedlings_classification.plants import Plants
 
 N_WORST, N_LOOKS = 24, 6
 PATCH, STRIDE = 5, 12  # the covered square and its steps, as parts of the side
-
-
-def draw_confusions(oof: OutOfFold, path: Path) -> None:
-    """Draw how many pictures of each species are taken for each.
-
-    Args:
-        oof: held-out rows, targets and predictions numbers of SPECIES.
-        path: of the PNG.
-    """
-    figure = Figure(figsize=(9, 8), layout="constrained")
-    axes = figure.subplots()
-    ConfusionMatrixDisplay.from_predictions(
-        oof.target,
-        oof.prediction,
-        labels=range(len(SPECIES)),
-        display_labels=SPECIES,
-        xticks_rotation="vertical",
-        cmap="Greens",
-        colorbar=False,
-        ax=axes,
-    )
-    axes.set(xlabel="said", ylabel="true", title="pictures, out of fold")
-    figure.savefig(path)
 
 
 def train_without_first(
@@ -79,13 +54,10 @@ def draw_worst(net: keras.Model, plants: Plants, rows: np.ndarray, path: Path) -
     given = shares[np.arange(len(rows)), label]
     order = np.argsort(given, kind="stable")
     worst = order[said[order] != label[order]][:N_WORST]
-    figure = Figure(figsize=(12, 9), layout="constrained")
-    panels = list(figure.subplots(4, N_WORST // 4).flat)
-    for axes in panels:
-        axes.set_axis_off()
+    figure, panels = make_panels(len(worst), n_columns=6)
     for axes, k in zip(panels, worst, strict=False):
         title = f"{SPECIES[said[k]]}: {shares[k].max():.0%}\nis {SPECIES[label[k]]}: {given[k]:.0%}"
-        _lay_over(axes, plants.pictures[rows[k]], None, title)
+        show(axes, plants.pictures[rows[k]], title)
     figure.savefig(path)
 
 
@@ -105,8 +77,8 @@ def draw_looks(net: keras.Model, plants: Plants, rows: np.ndarray, path: Path) -
     upper = keras.Model(maps, net.get_layer("logits").output)
     lit = grad_cam(lower, upper, pictures.astype(np.float32), label)
     side, predict = pictures.shape[1], make_predict(net)
-    figure = Figure(figsize=(2 * N_LOOKS, 6.5), layout="constrained")
-    for column, axes in enumerate(figure.subplots(3, N_LOOKS).T):
+    figure, panels = make_panels(3 * N_LOOKS, n_columns=N_LOOKS)
+    for column in range(N_LOOKS):
         lost = occlusion_map(
             predict,
             pictures[column],
@@ -114,17 +86,8 @@ def draw_looks(net: keras.Model, plants: Plants, rows: np.ndarray, path: Path) -
             patch_px=max(side // PATCH, 1),
             stride_px=max(side // STRIDE, 1),
         )
-        _lay_over(axes[0], pictures[column], None, SPECIES[label[column]])
-        _lay_over(axes[1], pictures[column], lost, "lost where covered")
-        _lay_over(axes[2], pictures[column], lit[column], "Grad-CAM")
+        whole, covered, cam = panels[column::N_LOOKS]
+        show(whole, pictures[column], SPECIES[label[column]])
+        show(covered, pictures[column], "lost where covered", heat=lost)
+        show(cam, pictures[column], "Grad-CAM", heat=lit[column])
     figure.savefig(path)
-
-
-def _lay_over(axes: Axes, picture: np.ndarray, heat: np.ndarray | None, title: str) -> None:
-    """Show a picture, with a map of heat (H, W) over it where there is one."""
-    axes.imshow(picture)
-    if heat is not None:
-        most = max(np.abs(heat).max(), 1e-6)  # Of a map of zeros the middle colour.
-        axes.imshow(heat, cmap="coolwarm", alpha=0.5, vmin=-most, vmax=most)
-    axes.set_title(title, fontsize=8)
-    axes.set_axis_off()

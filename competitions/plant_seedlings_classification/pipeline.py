@@ -213,13 +213,15 @@ def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     """Draw what is mixed up with what, and of a net trained anew the worst mistakes and looks."""
+    from common.drawings import draw_confusions
     from competitions.plant_seedlings_classification import pictures
 
     config = Config(epochs=LOOK_EPOCHS)
     log.info("training a net for the pictures, %d epochs", config.epochs)
     with TemporaryDirectory() as work:
         plants = load_plants(raw, Path(work), side_px=config.side_px)
-    pictures.draw_confusions(outcome.oof, out / "confusions.png")
-    net, held_rows = pictures.train_without_first(outcome.oof, plants, config)
+    oof = outcome.oof
+    draw_confusions(oof.target, oof.prediction, SPECIES, out / "confusions.png")
+    net, held_rows = pictures.train_without_first(oof, plants, config)
     pictures.draw_worst(net, plants, held_rows, out / "worst.png")
     pictures.draw_looks(net, plants, held_rows, out / "looks.png")

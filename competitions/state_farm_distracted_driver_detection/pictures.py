@@ -1,16 +1,13 @@
-"""The pictures of `run --pictures`: confusions, mistakes, where a net looks, who lies near whom."""
+"""The pictures of `run --pictures`: the worst mistakes, where a net looks, who lies near whom."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from common.contract import OutOfFold
+from common.drawings import make_panels, show
 from common.inference.occlusion import occlusion_map
-from competitions.state_farm_distracted_driver_detection.competition import CLASSES
 from competitions.state_farm_distracted_driver_detection.smoothing import Neighbours
 
 DOES = (
@@ -25,32 +22,10 @@ DOES = (
     "hair, make-up",
     "talks",
 )
-"""What `CLASSES` stand for."""
+"""What the classes stand for, in their order."""
 
 N_WORST, N_QUERIES, N_NEAREST = 24, 8, 7
 PATCH, STRIDE = 0.25, 0.08  # of the covering square, as shares of the picture's height
-
-
-def draw_confusions(oof: OutOfFold, path: Path) -> None:
-    """Draw how often each class is taken for each, out of fold."""
-    target, likeliest = oof.target.argmax(axis=1), oof.prediction.argmax(axis=1)
-    figure = Figure(figsize=(9, 8), layout="constrained")
-    axes = figure.subplots()
-    ConfusionMatrixDisplay.from_predictions(
-        target,
-        likeliest,
-        labels=range(len(CLASSES)),
-        display_labels=DOES,
-        normalize="true",
-        values_format=".0%",
-        xticks_rotation="vertical",
-        cmap="Blues",
-        colorbar=False,
-        ax=axes,
-    )
-    right = np.mean(target == likeliest)
-    axes.set(xlabel="out of fold", ylabel="true", title=f"{right:.1%} of {len(target):,} right")
-    figure.savefig(path, dpi=100)
 
 
 def find_worst(oof: OutOfFold) -> np.ndarray:
@@ -76,17 +51,13 @@ def draw_worst(oof: OutOfFold, pixels: np.ndarray, shown: np.ndarray, path: Path
         shown: (n,) int, their positions in `oof`.
         path: of the PNG.
     """
-    figure, panels = _make_panels(len(shown), n_columns=6)
+    title = "The worst frame of each of the worst sequences: true, and likeliest"
+    figure, panels = make_panels(len(shown), n_columns=6, title=title)
     for axes, row, picture in zip(panels, shown, pixels, strict=False):
         true, said = int(oof.target[row].argmax()), int(oof.prediction[row].argmax())
-        axes.imshow(picture)
-        axes.set_title(
-            f"{DOES[true]}: {oof.prediction[row, true]:.0%}\n"
-            f"{DOES[said]}: {oof.prediction[row, said]:.0%}",
-            fontsize=8,
-        )
-    figure.suptitle("The worst frame of each of the worst sequences: true, and likeliest")
-    figure.savefig(path, dpi=110)
+        shares = (f"{DOES[k]}: {oof.prediction[row, k]:.0%}" for k in (true, said))
+        show(axes, picture, "\n".join(shares))
+    figure.savefig(path)
 
 
 def draw_occlusions(
@@ -104,7 +75,8 @@ def draw_occlusions(
         labels: (n,) true classes.
         path: of the PNG.
     """
-    figure, panels = _make_panels(len(labels), n_columns=5)
+    title = "What the true class loses where a square is covered (red)"
+    figure, panels = make_panels(len(labels), n_columns=5, title=title)
     side = pixels.shape[1]
     for axes, picture, label in zip(panels, pixels, labels, strict=False):
         lost = occlusion_map(
@@ -115,12 +87,9 @@ def draw_occlusions(
             stride_px=max(1, round(STRIDE * side)),
         )
         given = float(answer(picture[None])[0, label])
-        reach = max(float(np.abs(lost).max()), 1e-6)
-        axes.imshow(picture)
-        axes.imshow(lost, cmap="RdBu_r", vmin=-reach, vmax=reach, alpha=0.5)
-        axes.set_title(f"{DOES[label]}: {given:.0%}, up to {lost.max():+.0%} lost", fontsize=8)
-    figure.suptitle("What the true class loses where a square is covered (red)")
-    figure.savefig(path, dpi=110)
+        told = f"{DOES[label]}: {given:.0%}, up to {lost.max():+.0%} lost"
+        show(axes, picture, told, heat=lost)
+    figure.savefig(path)
 
 
 def draw_neighbours(near: Neighbours, pixels: np.ndarray, pool: np.ndarray, path: Path) -> None:
@@ -134,20 +103,11 @@ def draw_neighbours(near: Neighbours, pixels: np.ndarray, pool: np.ndarray, path
     """
     queries = np.unique(np.linspace(0, len(pool) - 1, N_QUERIES).astype(int))
     n_nearest = min(N_NEAREST, near.indices.shape[1] - 1)
-    figure, panels = _make_panels(len(queries) * (n_nearest + 1), n_columns=n_nearest + 1)
+    title = "Frames of the test and their neighbours, with distances"
+    n_columns = n_nearest + 1
+    figure, panels = make_panels(len(queries) * n_columns, n_columns=n_columns, title=title)
     for k, query in enumerate(queries):
         for j in range(n_nearest + 1):
-            axes = panels[k * (n_nearest + 1) + j]
-            axes.imshow(pixels[pool[near.indices[query, j]]])
-            axes.set_title(f"{near.distances[query, j]:.1f}" if j else "frame", fontsize=8)
-    figure.suptitle("Frames of the test and their neighbours, with distances")
-    figure.savefig(path, dpi=110)
-
-
-def _make_panels(n: int, *, n_columns: int) -> tuple[Figure, list[Any]]:
-    n_rows = max(1, -(-n // n_columns))
-    figure = Figure(figsize=(2.1 * n_columns, 1.9 * n_rows + 0.4), layout="constrained")
-    panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
-    for axes in panels:
-        axes.axis("off")
-    return figure, panels
+            told = f"{near.distances[query, j]:.1f}" if j else "frame"
+            show(panels[k * n_columns + j], pixels[pool[near.indices[query, j]]], told)
+    figure.savefig(path)

@@ -267,10 +267,12 @@ def make_leak_check(config: Config, raw: Path, seed: int) -> LeakCheck:
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     """Draw confusions, mistakes, where a net looks in frames of new drivers, and neighbours."""
+    from common.drawings import draw_confusions
     from competitions.state_farm_distracted_driver_detection import nets, pictures
 
     frames, config = load_frames(raw), Config()
-    pictures.draw_confusions(outcome.oof, out / "confusions.png")
+    target, said = (of.argmax(axis=1) for of in (outcome.oof.target, outcome.oof.prediction))
+    draw_confusions(target, said, pictures.DOES, out / "confusions.png")
     with TemporaryDirectory() as work:
         store = FoldStore(Path(work), raw, code=Path(__file__).parent)
         known = load_known(frames, config, raw, Path(work), store)

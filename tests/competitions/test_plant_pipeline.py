@@ -244,7 +244,7 @@ def test_pictures_show_mistakes_and_where_a_net_looks(raw, tmp_path, monkeypatch
         drawing, "train_net", lambda *a, **k: (rows.extend(a[2]), train(*a, **k))[1]
     )
     shown = []
-    monkeypatch.setattr(drawing, "_lay_over", lambda *a: shown.append(a))
+    monkeypatch.setattr(drawing, "show", lambda *a, heat=None: shown.append(heat))
 
     (tmp_path / "out").mkdir()
     pipeline.draw(outcome, raw, tmp_path / "out")
@@ -252,7 +252,7 @@ def test_pictures_show_mistakes_and_where_a_net_looks(raw, tmp_path, monkeypatch
     names = ["confusions.png", "looks.png", "worst.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert rows == np.flatnonzero(outcome.oof.fold > 0).tolist()
-    heats = [heat for _, _, heat, _ in shown if heat is not None]
+    heats = [heat for heat in shown if heat is not None]
     assert len(shown[-18:]) == 18 and len(heats) == 12
     assert all(heat.shape == (16, 16) for heat in heats)
     assert any(np.abs(heat).max() > 0 for heat in heats)
@@ -267,11 +267,11 @@ def test_the_worst_mistakes_come_first_and_right_pictures_not_at_all(monkeypatch
     plants = plants._replace(label=np.zeros_like(plants.label))
     shown = []
     monkeypatch.setattr(drawing, "make_predict", lambda net: lambda pictures: shares)
-    monkeypatch.setattr(drawing, "_lay_over", lambda *a: shown.append(a))
+    monkeypatch.setattr(drawing, "show", lambda *a: shown.append(a))
 
     drawing.draw_worst(None, plants, np.arange(4, 8), tmp_path / "worst.png")
 
     wanted = [("10%", 6), ("20%", 7), ("30%", 4)]
-    for (_, picture, _, title), (share, row) in zip(shown, wanted, strict=True):
+    for (_, picture, title), (share, row) in zip(shown, wanted, strict=True):
         assert title.endswith(f"is {SPECIES[0]}: {share}") and title.startswith(SPECIES[1])
         assert np.array_equal(picture, plants.pictures[row])
