@@ -28,7 +28,7 @@ from common.data.kaggle import Kaggle
 from common.data.paths import Home, written_whole
 from common.data.sources import SOURCE_FILE, write_kind
 from pipelines.catalog import Competition, load_names
-from pipelines.session import locked
+from pipelines.session import locked, quiet_tensorflow
 
 
 def download(
@@ -127,16 +127,17 @@ def holdout(competition: Competition, home: Home, console: Console) -> None:
     Raises:
         InputError: Kaggle's files are not here.
     """
-    write_split = competition.load("split").write_split
-    kaggle_raw = home.raw(competition.name, "kaggle")
-    if not (kaggle_raw / SOURCE_FILE).is_file():
-        raise InputError(
-            f"holdout needs Kaggle's own files of {competition.name}, {kaggle_raw} has none: "
-            f"run `download {competition.name}` or `import {competition.name} ZIP` first"
+    with quiet_tensorflow():
+        write_split = competition.load("split").write_split
+        kaggle_raw = home.raw(competition.name, "kaggle")
+        if not (kaggle_raw / SOURCE_FILE).is_file():
+            raise InputError(
+                f"holdout needs Kaggle's own files of {competition.name}, {kaggle_raw} has none: "
+                f"run `download {competition.name}` or `import {competition.name} ZIP` first"
+            )
+        _publish_with_answers(
+            competition, home, console, "holdout", lambda new: write_split(kaggle_raw, new)
         )
-    _publish_with_answers(
-        competition, home, console, "holdout", lambda new: write_split(kaggle_raw, new)
-    )
 
 
 def sample(

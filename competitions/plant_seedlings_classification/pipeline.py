@@ -218,7 +218,7 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
 
     config = Config(epochs=LOOK_EPOCHS)
     log.info("training a net for the pictures, %d epochs", config.epochs)
-    with TemporaryDirectory() as work:
+    with TemporaryDirectory(dir=out) as work:
         plants = load_plants(raw, Path(work), side_px=config.side_px)
     oof = outcome.oof
     draw_confusions(oof.target, oof.prediction, SPECIES, out / "confusions.png")

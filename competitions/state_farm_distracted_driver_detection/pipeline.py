@@ -273,7 +273,7 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     frames, config = load_frames(raw), Config()
     target, said = (of.argmax(axis=1) for of in (outcome.oof.target, outcome.oof.prediction))
     draw_confusions(target, said, pictures.DOES, out / "confusions.png")
-    with TemporaryDirectory() as work:
+    with TemporaryDirectory(dir=out) as work:
         store = FoldStore(Path(work), raw, code=Path(__file__).parent)
         known = load_known(frames, config, raw, Path(work), store)
         thumbnails = load_thumbnails(frames, raw, Path(work))

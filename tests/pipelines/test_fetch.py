@@ -1,5 +1,6 @@
 """Every way by which data comes in but downloads, on a toy competition."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -190,6 +191,17 @@ def test_a_holdout_is_cut_from_kaggle_files(home: Home, tmp_path: Path) -> None:
         "test.csv": TEST,
     }
     assert home.answers("toy_demand", "holdout").read_text() == "id,y\n2,1\n"
+
+
+def test_a_split_that_imports_tensorflow_stays_quiet(home: Home, tmp_path: Path, capfd) -> None:
+    def write_split(kaggle_raw: Path, raw: Path) -> pd.DataFrame:
+        os.write(2, b"I0000 00:00:1795916899.514332 20954 port.cc:153] oneDNN is on.\nheard\n")
+        return write_needed(raw, 1)
+
+    toy = make_toy(split={"write_split": write_split})
+    fetch.import_(toy, home, make_console(), write_zip(tmp_path / "toy.zip", NEEDED))
+    fetch.holdout(toy, home, make_console())
+    assert capfd.readouterr().err == "heard\n"
 
 
 def test_samples_take_the_place_of_older_ones(home: Home) -> None:

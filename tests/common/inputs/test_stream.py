@@ -160,6 +160,19 @@ def test_draws_hang_on_the_seed():
     assert first == again != other
 
 
+def test_repeated_batches_are_the_epochs_one_after_another():
+    def make():
+        return make_picture_batches(PICTURES, LABELS, batch_size=11, seed=3)
+
+    one_by_one, repeated = make(), make()
+    epochs = [collect(one_by_one) for _ in range(2)]
+    received = collect(repeated.repeat().take(4))
+
+    for k, of_epochs in enumerate(zip(*epochs, strict=True)):
+        np.testing.assert_array_equal(received[k], np.concatenate(of_epochs))
+    assert (epochs[0][1] != epochs[1][1]).any()
+
+
 def test_epochs_differ_and_seeds_repeat_them():
     def make(seed):
         return make_picture_batches(
