@@ -211,15 +211,23 @@ def test_a_second_run_fits_nothing(competition, undisturbed):
     assert again.submission.to_csv() == outcome.submission.to_csv()
 
 
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory):
+    """A home for each competition, in whose work folder variants share their fits."""
+    return {
+        name: make_home(tmp_path_factory.mktemp(name), load_competition(name))
+        for name in load_names()
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant"), OTHERS, ids=[f"{n}-{v}" for n, v in OTHERS])
-def test_other_variants_run(name, variant, tmp_path):
+def test_other_variants_run(name, variant, homes):
     if variant in R_FITS:
         skip_without_r(*R_FITS[variant])
-    competition = load_competition(name)
-    home = make_home(tmp_path, competition)
+    home, competition = homes[name], load_competition(name)
     manifest, outcome = compute(
-        make_request(competition, variant), home, QUIET, work=tmp_path / "work"
+        make_request(competition, variant), home, QUIET, work=home.root / "work"
     )
     assert np.isfinite(outcome.score) and np.isfinite(manifest["score"]["expected"])
 
