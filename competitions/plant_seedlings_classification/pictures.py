@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from common.contract import OutOfFold
-from common.drawings import make_panels, show
+from common.inference.drawings import make_panels, show
 from common.inference.grad_cam import grad_cam
 from common.inference.occlusion import occlusion_map
 from common.training.fine_tuning import make_predict

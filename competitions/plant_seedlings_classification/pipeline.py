@@ -213,7 +213,7 @@ def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     """Draw what is mixed up with what, and of a net trained anew the worst mistakes and looks."""
-    from common.drawings import draw_confusions
+    from common.inference.drawings import draw_confusions
     from competitions.plant_seedlings_classification import pictures
 
     config = Config(epochs=LOOK_EPOCHS)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from common.contract import OutOfFold
-from common.drawings import make_panels, show
+from common.inference.drawings import make_panels, show
 from common.inference.occlusion import occlusion_map
 from competitions.state_farm_distracted_driver_detection.smoothing import Neighbours
 

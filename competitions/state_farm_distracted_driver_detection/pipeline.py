@@ -267,7 +267,7 @@ def make_leak_check(config: Config, raw: Path, seed: int) -> LeakCheck:
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     """Draw confusions, mistakes, where a net looks in frames of new drivers, and neighbours."""
-    from common.drawings import draw_confusions
+    from common.inference.drawings import draw_confusions
     from competitions.state_farm_distracted_driver_detection import nets, pictures
 
     frames, config = load_frames(raw), Config()

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from common.drawings import draw_confusions, make_panels, show
+from common.inference.drawings import draw_confusions, make_panels, show
 
 
 @pytest.mark.parametrize(("n", "n_rows"), [(0, 1), (1, 1), (3, 1), (4, 2), (7, 3)])
