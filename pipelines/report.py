@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from common.contract import Outcome
+from common.data.paths import written_folder
 from pipelines.catalog import Competition
 from pipelines.leaderboard import describe_place
 
@@ -69,7 +70,7 @@ def draw_pictures(
     competition: Competition, outcome: Outcome, raw: Path, out: Path, console: Console
 ) -> None:
     """Let the competition draw into the work folder: pictures may show Kaggle's data."""
-    out.mkdir(parents=True, exist_ok=True)
-    competition.load("pipeline").draw(outcome, raw, out)
+    with written_folder(out) as new:
+        competition.load("pipeline").draw(outcome, raw, new)
     for path in sorted(out.iterdir()):
         console.print(f"  {'picture':<23}{escape(str(path))}", soft_wrap=True, highlight=False)

@@ -102,35 +102,23 @@ def check_is_picture(head: bytes, name: str) -> None:
         raise InputError(f"{name} must be a JPEG or PNG picture, received {received}")
 
 
-def resize_picture(
-    picture: np.ndarray, height_px: int, width_px: int, *, keep_ratio: bool = False
-) -> np.ndarray:
+def resize_picture(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
     """Make a picture smaller by the mean over areas, or larger by lines between pixels.
 
     Args:
         picture: (H, W, 3) uint8.
         height_px: wanted, > 0.
         width_px: wanted, > 0.
-        keep_ratio: whether a picture of another shape is fitted into the middle and its border
-            drawn out to the sides, rather than stretched.
 
     Returns:
         (height_px, width_px, 3) uint8.
     """
     height, width = picture.shape[:2]
-    inner = (height_px, width_px)
-    if keep_ratio:
-        scale = min(height_px / height, width_px / width)
-        inner = (max(1, round(height * scale)), max(1, round(width * scale)))
     # A side that shrinks is averaged also where the other grows.
-    smaller = (min(height, inner[0]), min(width, inner[1]))
-    for size, way in ((smaller, cv2.INTER_AREA), (inner, cv2.INTER_LINEAR)):
+    smaller = (min(height, height_px), min(width, width_px))
+    for size, way in ((smaller, cv2.INTER_AREA), ((height_px, width_px), cv2.INTER_LINEAR)):
         if picture.shape[:2] != size:
             picture = cv2.resize(picture, size[::-1], interpolation=way)
-    above, left = (height_px - inner[0]) // 2, (width_px - inner[1]) // 2
-    below, right = height_px - inner[0] - above, width_px - inner[1] - left
-    if above or below or left or right:
-        picture = cv2.copyMakeBorder(picture, above, below, left, right, cv2.BORDER_REPLICATE)
     return picture
 
 
@@ -141,7 +129,6 @@ def load_pictures(
     *,
     height_px: int,
     width_px: int,
-    keep_ratio: bool = False,
     most_ram_mib: float | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -156,7 +143,6 @@ def load_pictures(
         cache: the folder of the caches.
         height_px: of what is returned, > 0.
         width_px: likewise.
-        keep_ratio: as `resize_picture` takes it.
         most_ram_mib: a cache that is larger stays on disk and is read where it is looked at; None:
             a quarter of the memory that is available now. Processes share the pages of what is on
             disk, and hold an array each.
@@ -180,7 +166,7 @@ def load_pictures(
         return np.empty(shape, np.uint8)
 
     with FolderFiles(root) as files:
-        facts = [_LAYOUT, cv2.__version__, str(root.resolve()), shape, keep_ratio]
+        facts = [_LAYOUT, cv2.__version__, str(root.resolve()), shape]
         key = hashlib.sha256(json.dumps(facts).encode())
         for name in names:
             key.update(json.dumps((name, *files.load_facts(name))).encode())
@@ -190,7 +176,7 @@ def load_pictures(
             picture = load_picture(
                 files.load(name), f"{root}/{name}", at_least=(height_px, width_px)
             )
-            return resize_picture(picture, height_px, width_px, keep_ratio=keep_ratio)
+            return resize_picture(picture, height_px, width_px)
 
         if not path.is_file():
             log.info(f"decoding {len(names):,} pictures at {width_px} x {height_px}")

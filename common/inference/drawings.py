@@ -4,7 +4,6 @@ Imported by what draws only: Matplotlib takes a second.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -55,24 +54,23 @@ def show(axes: Axes, picture: np.ndarray, title: str, *, heat: np.ndarray | None
     axes.set_title(title, fontsize=8)
 
 
-def draw_confusions(target: np.ndarray, said: np.ndarray, names: Sequence[str], path: Path) -> None:
+def draw_confusions(target: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> Figure:
     """Draw how often each class is taken for each, as shares of the rows that are truly of it.
 
     Args:
         target: (n,) int, true classes of held-out rows, in [0, C).
-        said: (n,) int, predicted ones.
+        predicted: (n,) int, likewise.
         names: (C,) of the classes.
-        path: of the PNG.
 
     Raises:
         ValueError: lengths differ.
     """
-    check_same_length(target=target, said=said)
+    check_same_length(target=target, predicted=predicted)
     figure = Figure(figsize=(9, 8), layout="constrained", dpi=100)
     axes = figure.subplots()
     ConfusionMatrixDisplay.from_predictions(
         target,
-        said,
+        predicted,
         labels=range(len(names)),
         display_labels=names,
         normalize="true",
@@ -82,6 +80,6 @@ def draw_confusions(target: np.ndarray, said: np.ndarray, names: Sequence[str], 
         colorbar=False,
         ax=axes,
     )
-    right = f"{np.mean(target == said):.1%} of {len(target):,} right"
+    right = f"{np.mean(target == predicted):.1%} of {len(target):,} right"
     axes.set(xlabel="predicted, out of fold", ylabel="true", title=right)
-    figure.savefig(path)
+    return figure

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.checks import check_positive, check_same_length, check_shape
+from common.checks import check_same_length, check_shape
 from common.training.fitted import Fitted
 from common.validation.folds import Fold
 
@@ -53,30 +53,21 @@ def label_hard(probabilities: np.ndarray, rows: np.ndarray, *, threshold: float)
     return PseudoLabels(rows[is_sure], np.eye(probabilities.shape[1], dtype=np.float32)[classes])
 
 
-def label_soft(
-    probabilities: np.ndarray, rows: np.ndarray, *, temperature: float = 1.0
-) -> PseudoLabels:
-    """Take the probabilities of every row as its target, sharpened or flattened.
+def label_soft(probabilities: np.ndarray, rows: np.ndarray) -> PseudoLabels:
+    """Take the probabilities of every row as its target, brought to a sum of 1.
 
     A doubtful row then teaches little instead of something wrong, and none is left out.
 
     Args:
         probabilities: (n, C) >= 0, a model's answer for the rows.
         rows: (n,) int, their numbers in the frame.
-        temperature: targets go as probability ** (1 / temperature): below 1 sharpens, above
-            flattens.
 
     Raises:
-        ValueError: shapes do not fit, a row holds no probabilities, or temperature is not positive.
-
-    Source: Berthelot et al., "MixMatch: A Holistic Approach to Semi-Supervised Learning", 2019 (the
-        sharpening).
+        ValueError: shapes do not fit, or a row holds no probabilities.
     """
     _check(probabilities, rows)
-    check_positive("temperature", temperature)
     scaled = probabilities / probabilities.max(axis=1, keepdims=True)
-    sharp = scaled ** (1 / temperature)
-    return PseudoLabels(rows, (sharp / sharp.sum(axis=1, keepdims=True)).astype(np.float32))
+    return PseudoLabels(rows, (scaled / scaled.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def teach(

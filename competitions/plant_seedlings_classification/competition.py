@@ -63,6 +63,8 @@ LEADERBOARD = Leaderboard(
 TECHNIQUES = (
     "transfer learning",
     "discriminative learning rates",
+    "progressive resizing",
+    "kept activations of frozen stages",
     "test-time augmentation",
     "random erasing",
     "MixUp",
@@ -80,12 +82,16 @@ class Config:
     n_folds: int = 4  # pictures that are nearly the same stay together
     views: int = 1  # of each picture, averaged in the prediction: itself, two flips, three turns
     mean: str = "arithmetic"  # of the views: arithmetic, or geometric
-    side_px: int = 128  # of the pictures that nets see
+    side_px: int = 128  # of the pictures, as the pretrained net sees them
+    scratch_px: int = 64  # at most, as nets from scratch see them
     backbone: str = "lite0"  # the pretrained net; tiny: two untrained blocks, for tests
+    pretrained: bool = True  # it begins with what it learnt on ImageNet, or with random weights
     n_neighbors: int = 5  # pictures that vote
     epochs: int = 7  # passes over the pictures; the pretrained net only
     scratch_epochs: int = 40  # likewise of a small ResNet from scratch; Inception, slower, has less
     learning_rate: float = 0.003  # the highest, of the pretrained net's head
+    lowest_rate: float = 0.3  # of its first stage, as a share of that; between them geometric
+    first_share: float = 1.0  # of a picture's side, in the first half of that net's epochs
     norms_learn: bool = True  # of the pretrained net: batch norms too, or they stay as they came
     threads: int = 1  # per fit
 
@@ -96,6 +102,10 @@ VARIANTS = {
     "features_logistic": BASE,
     "features_knn": replace(BASE, models=("features_knn",)),
     "finetune": FINETUNE,
+    "finetune_random_init": replace(FINETUNE, pretrained=False),
+    "finetune_equal_rates": replace(FINETUNE, lowest_rate=1.0),
+    "finetune_progressive": replace(FINETUNE, first_share=0.75),
+    "finetune_upper": replace(BASE, models=("finetune_upper",)),
     "finetune_frozen_norms": replace(FINETUNE, norms_learn=False),
     "finetune_tta": replace(FINETUNE, views=6),
     "finetune_tta_geometric": replace(FINETUNE, views=6, mean="geometric"),
@@ -111,6 +121,10 @@ VARIANTS = {
 PARENT = {
     "features_knn": "features_logistic",
     "finetune": "features_logistic",
+    "finetune_random_init": "finetune",
+    "finetune_equal_rates": "finetune",
+    "finetune_progressive": "finetune",
+    "finetune_upper": "finetune",
     "finetune_frozen_norms": "finetune",
     "finetune_tta": "finetune",
     "finetune_tta_geometric": "finetune_tta",

@@ -21,8 +21,10 @@ from competitions.plant_seedlings_classification.competition import SPECIES, Con
 from competitions.plant_seedlings_classification.nets import (
     SETTINGS,
     build_pretrained,
+    make_maps,
     see,
     train_net,
+    train_upper,
 )
 from competitions.plant_seedlings_classification.plants import Plants
 
@@ -112,6 +114,20 @@ def fit_features_knn(
     return Fitted(predict, base.size)
 
 
+def fit_finetune_upper(
+    maps: np.ndarray, plants: Plants, config: Config, fit_rows: np.ndarray, seed: int
+) -> Fitted:
+    """Train the upper stages of the pretrained net on kept maps, as `nets.train_upper` does."""
+    net = train_upper(maps, plants, config, fit_rows, seed)
+    predict_one = make_predict(net)
+
+    def predict(asked: np.ndarray) -> np.ndarray:
+        flat = maps[asked].reshape(-1, *maps.shape[2:])
+        return predict_one(flat).reshape(len(asked), -1, N_CLASSES)
+
+    return Fitted(predict, net.count_params())
+
+
 def fit_net(
     plants: Plants,
     config: Config,
@@ -126,7 +142,7 @@ def fit_net(
     predict_one = make_predict(net)
 
     def predict(asked: np.ndarray) -> np.ndarray:
-        return predict_views(predict_one, see(plants.pictures[asked], name), VIEWS)
+        return predict_views(predict_one, see(plants.pictures[asked], config, name), VIEWS)
 
     return Fitted(predict, net.count_params())
 
@@ -134,7 +150,15 @@ def fit_net(
 FEATURE_FITS: dict[str, Callable[..., Fitted]] = {
     "features_logistic": fit_features_logistic,
     "features_knn": fit_features_knn,
+    "finetune_upper": fit_finetune_upper,
 }
+MADE_OF = {"features_logistic": "features", "features_knn": "features", "finetune_upper": "maps"}
+MAKE: dict[str, Callable[[Plants, Config], np.ndarray]] = {
+    "features": make_features,
+    "maps": partial(make_maps, views=VIEWS),
+}
+"""What fits are made of that all folds share."""
+
 NET_FITS: dict[str, Callable[..., Fitted]] = {
     name: partial(fit_net, name=name) for name in SETTINGS
 }

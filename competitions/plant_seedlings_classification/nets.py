@@ -1,6 +1,7 @@
 """The nets: a pretrained one, fine-tuned, and two small ones from scratch."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from common.data.imagenet import load_weights
 from common.data.paths import load_home
+from common.inference.tta import View, predict_views
 from common.inputs.augment import Augment, compose, flip, jitter_colour, random_erase, warp
 from common.inputs.mixing import Mix, cutmix, mixup
 from common.inputs.stream import make_picture_batches
@@ -22,9 +24,10 @@ from common.nets.transfer import (
     build_classifier,
     find_rates,
     freeze,
+    split,
 )
-from common.seeds import set_all
-from common.training.fine_tuning import fit_pictures, smooth_labels
+from common.seeds import derive, set_all
+from common.training.fine_tuning import fit_pictures, make_predict, smooth_labels
 from common.training.pseudo_labels import PseudoLabels
 from competitions.plant_seedlings_classification.competition import SPECIES, Config
 from competitions.plant_seedlings_classification.plants import Plants
@@ -52,11 +55,8 @@ SETTINGS = {
 }
 FROM_SCRATCH = {name for name, settings in SETTINGS.items() if settings.net != "transfer"}
 
-# Of the pretrained net.
-LOWEST_RATE = 0.3  # of the first stage, as a share of the head's; those between are geometric
-DROPOUT, WEIGHT_DECAY = 0.3, 0.02
+DROPOUT, WEIGHT_DECAY = 0.3, 0.02  # of the pretrained net
 # Of nets from scratch.
-SCRATCH_PX = 64
 SCRATCH_RATE, SCRATCH_DECAY = 3e-3, 0.05
 TINY_WIDTHS = (4, 8)
 EPOCHS = {"resnet": 1.0, "inception": 0.35}  # as a share of the config's: in the same minutes
@@ -93,41 +93,109 @@ def train_net(
         rows = np.concatenate([rows, labelled.rows])
         labels = np.concatenate([labels, labelled.target])
     set_all(seed)
-    batches = make_picture_batches(
-        see(plants.pictures, name),
-        labels,
+    pictures = see(plants.pictures, config, name)
+    make = partial(
+        make_picture_batches,
+        labels=labels,
         rows=rows,
         batch_size=BATCH,
-        seed=seed,
         augment=make_augment(settings),
         mix=settings.mix,
-    ).take(max(1, len(fit_rows) // BATCH))  # Every epoch takes them from another order.
-    if settings.net == "transfer":
-        return _fine_tune(batches, config)
-    return _train_from_scratch(batches, config, settings)
+    )
+    n_steps = max(1, len(fit_rows) // BATCH)  # Every epoch takes them from another order.
+    batches = make(pictures, seed=seed).take(n_steps)
+    if settings.net != "transfer":
+        return _train_from_scratch(batches, config, settings)
+    backbone = build_pretrained(config)
+    freeze(backbone, n_stages=0, norms_learn=config.norms_learn)
+    net = build_classifier(backbone.model, n_classes=len(SPECIES), dropout=DROPOUT)
+    n_first = config.epochs // 2 if config.first_share < 1 else 0
+    if n_first:
+        small = shrink(pictures, max(1, round(config.first_share * pictures.shape[1])))
+        first = make(small, seed=derive(seed, "small")).take(n_steps)
+        _fine_tune(net, backbone, first, config, epochs=n_first)
+    _fine_tune(net, backbone, batches, config, epochs=config.epochs - n_first)
+    return net
 
 
-def see(pictures: np.ndarray, name: str) -> np.ndarray:
+def train_upper(
+    maps: np.ndarray, plants: Plants, config: Config, fit_rows: np.ndarray, seed: int
+) -> keras.Model:
+    """Train the upper stages of the pretrained net, on what the lower ones, frozen, made of views.
+
+    Args:
+        maps: (n, V, H, W, C), as `make_maps` gives them.
+        plants: all pictures.
+        config: epochs; as many steps as `train_net` takes.
+        fit_rows: (m,) int, rows to learn from.
+        seed: of the head's weights and of shuffling.
+
+    Returns:
+        (B, H, W, C) maps to (B, C) probabilities.
+    """
+    n_views = maps.shape[1]
+    one_hot = np.eye(len(SPECIES), dtype=np.float32)[plants.label[fit_rows]]
+    set_all(seed)
+    batches = make_picture_batches(
+        maps.reshape(-1, *maps.shape[2:]),
+        smooth_labels(np.repeat(one_hot, n_views, axis=0), LABEL_SMOOTHING),
+        rows=(fit_rows[:, None] * n_views + np.arange(n_views)).ravel(),
+        batch_size=BATCH,
+        seed=seed,
+    ).take(max(1, len(fit_rows) // BATCH))
+    backbone = build_pretrained(config)
+    n_frozen = count_frozen(backbone)
+    freeze(backbone, n_stages=n_frozen, norms_learn=config.norms_learn)
+    _, upper = split(backbone, n_frozen)
+    net = build_classifier(upper, n_classes=len(SPECIES), dropout=DROPOUT)
+    _fine_tune(net, backbone, batches, config, epochs=config.epochs)
+    return net
+
+
+def make_maps(plants: Plants, config: Config, views: Sequence[View]) -> np.ndarray:
+    """Look at every view of every picture with the lower two thirds of the pretrained net's stages.
+
+    Returns:
+        (n, V, H, W, C) float16, the same for all folds, epochs and seeds.
+    """
+    set_all(0)  # The tiny net has random weights.
+    backbone = build_pretrained(config)
+    lower, _ = split(backbone, count_frozen(backbone))
+    return predict_views(make_predict(lower, dtype=np.float16), plants.pictures, views)
+
+
+def count_frozen(backbone: Backbone) -> int:
+    """Count the stages that `finetune_upper` freezes: two thirds."""
+    return 2 * len(backbone.stages) // 3
+
+
+def see(pictures: np.ndarray, config: Config, name: str) -> np.ndarray:
     """Make pictures as large as a net sees them: smaller, by areas, for nets from scratch.
 
     Args:
         pictures: (n, S, S, 3) uint8.
+        config: of the sides.
         name: a key of SETTINGS.
     """
-    if name not in FROM_SCRATCH or pictures.shape[1] <= SCRATCH_PX:
+    if name not in FROM_SCRATCH or pictures.shape[1] <= config.scratch_px:
         return pictures
-    size = (SCRATCH_PX, SCRATCH_PX)
+    return shrink(pictures, config.scratch_px)
+
+
+def shrink(pictures: np.ndarray, side_px: int) -> np.ndarray:
+    """Make pictures, (n, S, S, 3) uint8, smaller by the mean over areas."""
+    size = (side_px, side_px)
     return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
 
 
 def build_pretrained(config: Config) -> Backbone:
-    """Build the net that the config names, with what it learnt on ImageNet.
+    """Build the net that the config names, with what it learnt on ImageNet or by chance.
 
     Raises:
         InputError: there is no such net, its weights are neither here nor to be had, or pictures
             are too small for it.
     """
-    weights = load_weights(config.backbone, load_home().packages)
+    weights = load_weights(config.backbone, load_home().packages) if config.pretrained else None
     size_px = (config.side_px, config.side_px)
     return build_backbone(config.backbone, weights=weights, size_px=size_px)
 
@@ -144,21 +212,19 @@ def make_augment(settings: Settings) -> Augment:
     return compose(*steps)
 
 
-def _fine_tune(batches: tf.data.Dataset, config: Config) -> keras.Model:
+def _fine_tune(
+    net: keras.Model, backbone: Backbone, batches: tf.data.Dataset, config: Config, *, epochs: int
+) -> None:
     """Train the pretrained net on, lower stages more slowly."""
-    backbone = build_pretrained(config)
-    freeze(backbone, n_stages=0, norms_learn=config.norms_learn)
-    net = build_classifier(backbone.model, n_classes=len(SPECIES), dropout=DROPOUT)
-    factors = np.geomspace(LOWEST_RATE, 1, len(backbone.stages)).tolist()
+    factors = np.geomspace(config.lowest_rate, 1, len(backbone.stages)).tolist()
     fit_pictures(
         net,
         batches,
-        epochs=config.epochs,
+        epochs=epochs,
         learning_rate=config.learning_rate,
         weight_decay=WEIGHT_DECAY,
         rates=find_rates(backbone, factors),
     )
-    return net
 
 
 def _train_from_scratch(

@@ -50,13 +50,14 @@ def draw_worst(net: keras.Model, plants: Plants, rows: np.ndarray, path: Path) -
         path: of the PNG.
     """
     shares = make_predict(net)(plants.pictures[rows])
-    label, said = plants.label[rows], shares.argmax(axis=1)
+    label, predicted = plants.label[rows], shares.argmax(axis=1)
     given = shares[np.arange(len(rows)), label]
     order = np.argsort(given, kind="stable")
-    worst = order[said[order] != label[order]][:N_WORST]
+    worst = order[predicted[order] != label[order]][:N_WORST]
     figure, panels = make_panels(len(worst), n_columns=6)
     for axes, k in zip(panels, worst, strict=False):
-        title = f"{SPECIES[said[k]]}: {shares[k].max():.0%}\nis {SPECIES[label[k]]}: {given[k]:.0%}"
+        most = f"{SPECIES[predicted[k]]}: {shares[k].max():.0%}"
+        title = f"{most}\nis {SPECIES[label[k]]}: {given[k]:.0%}"
         show(axes, plants.pictures[rows[k]], title)
     figure.savefig(path)
 

@@ -36,9 +36,10 @@ from common.validation.folds import Fold, group_folds
 from competitions.plant_seedlings_classification.competition import METRIC, SPECIES, Config
 from competitions.plant_seedlings_classification.fits import (
     FEATURE_FITS,
+    MADE_OF,
+    MAKE,
     NET_FITS,
     VIEWS,
-    make_features,
 )
 from competitions.plant_seedlings_classification.nets import FROM_SCRATCH, LABEL_SMOOTHING
 from competitions.plant_seedlings_classification.plants import Plants, load_plants
@@ -53,12 +54,15 @@ TEACHER = "finetune"
 LEAST_SURE = 0.7  # A net that is taught with smoothed labels says about 0.91 where it is sure.
 LOOK_EPOCHS = 4  # of the net that is trained for the pictures: enough to see where it looks
 FIELDS = {field.name for field in dataclasses.fields(Config)}
-OF_FEATURES = {"backbone", "side_px", "threads"}
+OF_PICTURES = {"backbone", "side_px", "threads"}
+OF_FEATURES = OF_PICTURES | {"pretrained"}
+OF_TRAINING = {"epochs", "learning_rate", "lowest_rate", "norms_learn"}
 SETTINGS_OF = {
-    **dict.fromkeys(NET_FITS, OF_FEATURES | {"epochs", "learning_rate", "norms_learn"}),
-    **dict.fromkeys(FROM_SCRATCH, OF_FEATURES | {"scratch_epochs"}),
+    **dict.fromkeys(NET_FITS, OF_FEATURES | OF_TRAINING | {"first_share"}),
+    **dict.fromkeys(FROM_SCRATCH, OF_PICTURES | {"scratch_epochs", "scratch_px"}),
     "features_logistic": OF_FEATURES,
     "features_knn": OF_FEATURES | {"n_neighbors"},
+    "finetune_upper": OF_FEATURES | OF_TRAINING,
 }
 """What each fit is given: only where one of these differs is it another fit."""
 
@@ -147,13 +151,17 @@ def check_config(config: Config) -> None:
     check_once("models", config.models)
     check_choices("mean", config.mean, MEANS, error=InputError)
     check_setting("views", config.views, least=1, most=len(VIEWS))
-    for name in ("side_px", "n_neighbors", "epochs", "scratch_epochs", "threads"):
+    for name in ("side_px", "scratch_px", "n_neighbors", "epochs", "scratch_epochs", "threads"):
         check_setting(name, getattr(config, name), least=1)
     check_setting("n_folds", config.n_folds, least=2)
     if not config.learning_rate > 0:
         raise InputError(f"learning_rate must be > 0, received {config.learning_rate:g}")
-    check_backbone(config.backbone, (config.side_px, config.side_px))
-    if not FROM_SCRATCH.issuperset(config.models):
+    for name in ("lowest_rate", "first_share"):
+        if not 0 < getattr(config, name) <= 1:
+            raise InputError(f"{name} must be in (0, 1], received {getattr(config, name):g}")
+    from_scratch = FROM_SCRATCH.issuperset(config.models)
+    check_backbone(config.backbone, None if from_scratch else (config.side_px, config.side_px))
+    if config.pretrained and not from_scratch:
         load_weights(config.backbone, load_home().packages)
 
 
@@ -193,7 +201,7 @@ def fit_model(
         name=name,
     )
     if name in FEATURE_FITS:
-        features, cost = load_features(plants, config, store)
+        features, cost = load_features(name, plants, config, store)
         part = cross(partial(FEATURE_FITS[name], features, plants, config))
         return dataclasses.replace(part, cost=add_costs([part.cost, cost]))
     if name not in TAUGHT:
@@ -205,10 +213,12 @@ def fit_model(
     return dataclasses.replace(part, cost=add_costs([part.cost, teacher.cost]))
 
 
-def load_features(plants: Plants, config: Config, store: FoldStore) -> tuple[np.ndarray, Cost]:
-    """Load the pretrained net's features of all views, (n, V, D), made at the first call."""
-    kept = store.of("features", config, without=FIELDS - OF_FEATURES)
-    return make_features_once(partial(make_features, plants, config), keep=kept)
+def load_features(
+    name: str, plants: Plants, config: Config, store: FoldStore
+) -> tuple[np.ndarray, Cost]:
+    """Load what a fit takes of all views from the pretrained net, (n, V, ...), made once."""
+    kept = store.of(MADE_OF[name], config, without=FIELDS - OF_FEATURES)
+    return make_features_once(partial(MAKE[MADE_OF[name]], plants, config), keep=kept)
 
 
 def draw(outcome: Outcome, raw: Path, out: Path) -> None:
@@ -221,7 +231,8 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     with TemporaryDirectory(dir=out) as work:
         plants = load_plants(raw, Path(work), side_px=config.side_px)
     oof = outcome.oof
-    draw_confusions(oof.target, oof.prediction, SPECIES, out / "confusions.png")
+    confusions = draw_confusions(oof.target, oof.prediction, SPECIES)
+    confusions.savefig(out / "confusions.png")
     net, held_rows = pictures.train_without_first(oof, plants, config)
     pictures.draw_worst(net, plants, held_rows, out / "worst.png")
     pictures.draw_looks(net, plants, held_rows, out / "looks.png")

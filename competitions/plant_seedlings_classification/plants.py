@@ -1,5 +1,6 @@
 """The pictures as arrays, and which of them are nearly the same."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,24 +48,43 @@ def load_plants(raw: Path, work: Path, *, side_px: int) -> Plants:
         InputError: folders of train are not the species, a name is there twice, a test picture is
             missing, or a file is no picture.
     """
-    train = sorted(path.relative_to(raw).as_posix() for path in raw.glob("train/*/*"))
-    _check_train(raw / "train", train)
+    train = list_train(raw)
     sample = load_table(raw / "sample_submission.csv", columns=("file", "species"))
     check_listed(raw / "sample_submission.csv", sample["file"])
     test = [f"test/{name}" for name in sample["file"]]
+    names = np.array([path.rpartition("/")[2] for path in [*train, *test]])
+    n_train = len(train)
+    if both := sorted({*names[:n_train]} & {*names[n_train:]}):
+        raise InputError(f"{raw} must hold each name once, received {both[0]} in train and test")
     cache = work / "pictures"
     pictures = load_pictures(raw, [*train, *test], cache, height_px=side_px, width_px=side_px)
-    small = load_pictures(raw, train, cache, height_px=THUMBNAIL_PX, width_px=THUMBNAIL_PX)
     numbers = {name: number for number, name in enumerate(SPECIES)}
-    n_train = len(train)
     group = np.arange(len(pictures))
-    group[:n_train] = find_near_duplicates(small)
+    group[:n_train] = load_groups(raw, train, work)
     return Plants(
-        names=np.array([name.rpartition("/")[2] for name in [*train, *test]]),
+        names=names,
         pictures=pictures,
-        label=np.array([numbers[name.split("/")[1]] for name in train] + [-1] * len(test)),
+        label=np.array([numbers[path.split("/")[1]] for path in train] + [-1] * len(test)),
         is_test=np.arange(len(pictures)) >= n_train,
         group=group,
+    )
+
+
+def list_train(raw: Path) -> list[str]:
+    """List the train pictures, "train/<species>/<name>" in the order of these paths.
+
+    Raises:
+        InputError: folders are not the species, or a name is there twice.
+    """
+    train = sorted(path.relative_to(raw).as_posix() for path in raw.glob("train/*/*"))
+    _check_train(raw / "train", train)
+    return train
+
+
+def load_groups(raw: Path, train: Sequence[str], work: Path) -> np.ndarray:
+    """Load train pictures as thumbnails, and group those that are nearly the same: (n,) int."""
+    return find_near_duplicates(
+        load_pictures(raw, train, work / "pictures", height_px=THUMBNAIL_PX, width_px=THUMBNAIL_PX)
     )
 
 

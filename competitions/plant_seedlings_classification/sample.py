@@ -30,7 +30,7 @@ def write_sample(raw: Path, seed: int, *, n_rows: int | None = None, signal: boo
         species = number % len(SPECIES)
         folder = raw / "train" / SPECIES[species]
         write_picture(folder / f"{number:09x}.png", _draw(species, rng, signal=signal))
-    names = [f"{number:09x}.png" for number in range(n_test)]
+    names = [f"{number:09x}.png" for number in range(n_train, n_train + n_test)]
     for number, name in enumerate(names):
         write_picture(raw / "test" / name, _draw(number % len(SPECIES), rng, signal=signal))
     table = pd.DataFrame({"file": names, "species": SPECIES[-1]})

@@ -13,7 +13,7 @@ import pandas as pd
 
 from common.validation.folds import group_folds
 from competitions.plant_seedlings_classification.competition import SPECIES
-from competitions.plant_seedlings_classification.plants import THUMBNAIL_PX, load_plants
+from competitions.plant_seedlings_classification.plants import list_train, load_groups
 
 N_PARTS = 6
 
@@ -31,19 +31,21 @@ def write_split(kaggle: Path, raw: Path) -> pd.DataFrame:
     Raises:
         InputError: a file is not as it must be.
     """
+    train = list_train(kaggle)
     with TemporaryDirectory(dir=raw) as work:
-        plants = load_plants(kaggle, Path(work), side_px=THUMBNAIL_PX)
-    is_train = ~plants.is_test
-    held_rows = group_folds(
-        plants.group, n_folds=N_PARTS, seed=0, can_hold=is_train, is_train=is_train
-    )[0].held_rows
-    species = np.array(SPECIES)[plants.label]
-    for row in np.flatnonzero(is_train):
-        below = "test" if row in held_rows else f"train/{species[row]}"
-        (raw / below).mkdir(parents=True, exist_ok=True)
-        name = plants.names[row]
-        shutil.copyfile(kaggle / "train" / species[row] / name, raw / below / name)
-    answers = pd.DataFrame({"file": plants.names[held_rows], "species": species[held_rows]})
-    answers = answers.sort_values("file", ignore_index=True)
-    answers.assign(species=SPECIES[-1]).to_csv(raw / "sample_submission.csv", index=False)
-    return answers
+        group = load_groups(kaggle, train, Path(work))
+    each = np.ones(len(train), bool)
+    folds = group_folds(group, n_folds=N_PARTS, seed=0, can_hold=each, is_train=each)
+    is_held = np.isin(np.arange(len(train)), folds[0].held_rows)
+    answers = []
+    for path, held in zip(train, is_held, strict=True):
+        _, species, name = path.split("/")
+        copy = raw / (f"test/{name}" if held else path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kaggle / path, copy)
+        if held:
+            answers.append((name, species))
+    table = pd.DataFrame(answers, columns=["file", "species"])
+    table = table.sort_values("file", ignore_index=True)
+    table.assign(species=SPECIES[-1]).to_csv(raw / "sample_submission.csv", index=False)
+    return table

@@ -271,8 +271,8 @@ def draw(outcome: Outcome, raw: Path, out: Path) -> None:
     from competitions.state_farm_distracted_driver_detection import nets, pictures
 
     frames, config = load_frames(raw), Config()
-    target, said = (of.argmax(axis=1) for of in (outcome.oof.target, outcome.oof.prediction))
-    draw_confusions(target, said, pictures.DOES, out / "confusions.png")
+    target, predicted = (of.argmax(axis=1) for of in (outcome.oof.target, outcome.oof.prediction))
+    draw_confusions(target, predicted, pictures.DOES).savefig(out / "confusions.png")
     with TemporaryDirectory(dir=out) as work:
         store = FoldStore(Path(work), raw, code=Path(__file__).parent)
         known = load_known(frames, config, raw, Path(work), store)

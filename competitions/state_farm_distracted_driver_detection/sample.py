@@ -12,7 +12,8 @@ from common.data.images import write_picture
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES
 
 SIZE_PX = (30, 40)
-N_FRAMES, N_DRIVERS, N_TEST_DRIVERS = 5, 5, 2
+N_FRAMES, N_DRIVERS, N_TEST_DRIVERS = 5, 5, 2  # frames of a sequence
+KAGGLE_FRAMES = 86  # of a sequence, on average
 TEST_SHARE = 3.5  # Kaggle's test, as a multiple of train
 HAND_PX = 4  # radius
 
@@ -23,26 +24,26 @@ def write_sample(raw: Path, seed: int, *, n_rows: int | None = None, signal: boo
     Args:
         raw: an empty folder.
         seed: of everything made up.
-        n_rows: frames of train; each driver has 50, and there are five at least. The test is then
-            as much larger as Kaggle's.
+        n_rows: frames of train, about. There are five drivers at least, and more where their
+            sequences would be longer than Kaggle's; the test is as much larger as Kaggle's.
         signal: whether the place of the hand tells what the driver does. Without, each sequence has
             a place of its own.
     """
     rng = np.random.default_rng(seed)
-    a_driver = N_FRAMES * len(CLASSES)
-    n_drivers, n_test = N_DRIVERS, N_TEST_DRIVERS
+    n_drivers, n_test, n_frames = N_DRIVERS, N_TEST_DRIVERS, N_FRAMES
     if n_rows:
-        n_drivers = max(N_DRIVERS, round(n_rows / a_driver))
+        n_drivers = max(N_DRIVERS, round(n_rows / (KAGGLE_FRAMES * len(CLASSES))))
         n_test = round(TEST_SHARE * n_drivers)
+        n_frames = max(1, round(n_rows / (n_drivers * len(CLASSES))))
     places = rng.uniform([5, 5], [SIZE_PX[0] - 5, SIZE_PX[1] - 5], (len(CLASSES), 2))
-    numbers = rng.permutation((n_drivers + n_test) * a_driver)
+    numbers = rng.permutation((n_drivers + n_test) * len(CLASSES) * n_frames)
     names = iter(f"img_{number}.jpg" for number in numbers)
     listed, asked = [], []
     for driver in range(n_drivers + n_test):
         scene = _make_scene(rng)
         for k, label in enumerate(CLASSES):
             place = places[k] if signal else rng.uniform([5, 5], np.subtract(SIZE_PX, 5))
-            for picture in _film(scene, place, rng):
+            for picture in _film(scene, place, n_frames, rng):
                 name = next(names)
                 is_test = driver >= n_drivers
                 folder = raw / "imgs" / ("test" if is_test else f"train/{label}")
@@ -64,13 +65,15 @@ def _make_scene(rng: np.random.Generator) -> np.ndarray:
     return np.repeat(np.repeat(coarse, -(-height // 4), 0), width // 5, 1)[:height, :width]
 
 
-def _film(scene: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+def _film(
+    scene: np.ndarray, place: np.ndarray, n_frames: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """Make a sequence: the hand goes about its place in small steps."""
     y, x = np.indices(SIZE_PX)
     light = rng.uniform(0.9, 1.1)
     hand = place + rng.normal(scale=1.0, size=2)
     pictures = []
-    for _ in range(N_FRAMES):
+    for _ in range(n_frames):
         hand = hand + rng.normal(scale=0.3, size=2)
         is_hand = np.hypot(y - hand[0], x - hand[1]) < HAND_PX
         picture = np.where(is_hand[..., None], [250, 220, 190], scene * light)

@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 
 from common.checks import InputError
+from common.nets.transfer import find_stage_layers
 from common.training.pseudo_labels import PseudoLabels
 from competitions.plant_seedlings_classification import nets
 from competitions.plant_seedlings_classification.competition import SPECIES, TINY, Config
 from competitions.plant_seedlings_classification.fits import (
     FEATURE_FITS,
+    MADE_OF,
+    MAKE,
     NET_FITS,
     VIEWS,
     fit_features_knn,
     fit_features_logistic,
+    fit_finetune_upper,
     make_features,
 )
 from competitions.plant_seedlings_classification.nets import SETTINGS, see
@@ -150,6 +154,107 @@ def test_batch_norms_learn_where_that_is_asked_for(plants, norms_learn):
     assert net.get_layer("stem_bn").moving_mean.numpy().any() == norms_learn
 
 
+@pytest.mark.parametrize(
+    ("lowest_rate", "wanted"), [(0.125, [1 / 8, 1 / 4, 1 / 2, 1]), (1, [1] * 4)]
+)
+def test_rates_grow_from_the_first_stage_to_the_head(plants, monkeypatch, lowest_rate, wanted):
+    given = {}
+    monkeypatch.setattr(nets, "fit_pictures", lambda net, batches, **o: given.update(o))
+    config = make_config(lowest_rate=lowest_rate)
+    nets.train_net(plants, config, np.arange(36), 0, name="finetune")
+    stages = find_stage_layers(nets.build_pretrained(config))
+    for names, rate in zip(stages, wanted, strict=True):
+        assert [given["rates"][name] for name in names] == pytest.approx([rate] * len(names))
+
+
+def test_pictures_grow_after_half_of_the_epochs(plants, monkeypatch):
+    """Twelve pixels for two of five epochs, then sixteen, and by other draws."""
+    given = []
+
+    def fit(net, batches, *, epochs, **_):
+        given.append((epochs, batches.element_spec[0].shape[1], net, next(iter(batches))[1]))
+
+    monkeypatch.setattr(nets, "fit_pictures", fit)
+    config = make_config(epochs=5, first_share=0.75)
+    net = nets.train_net(plants, config, np.arange(36), 0, name="finetune")
+    first, second = given
+    assert first[:2] == (2, 12) and second[:2] == (3, 16)
+    assert first[2] is second[2] is net
+    assert first[3].numpy().tolist() != second[3].numpy().tolist()
+    given.clear()
+    nets.train_net(
+        plants, make_config(epochs=1, first_share=0.75), np.arange(36), 0, name="finetune"
+    )
+    assert [part[:2] for part in given] == [(1, 16)]
+
+
+def test_small_pictures_are_those_of_the_large_ones(plants, monkeypatch):
+    """Of one colour each, at any size; and in the order of the labels."""
+    seen = []
+    monkeypatch.setattr(nets, "make_augment", lambda _: None)
+    monkeypatch.setattr(
+        nets, "fit_pictures", lambda net, batches, **_: seen.extend(batches.unbatch())
+    )
+    nets.train_net(
+        plants, make_config(epochs=2, first_share=0.5), np.arange(36), 0, name="finetune"
+    )
+    assert {picture.shape[0] for picture, _ in seen} == {8, 16}
+    for picture, label in seen:
+        assert picture.numpy().mean(axis=(0, 1)).argmax() == label.numpy().argmax()
+
+
+def test_upper_stages_learn_from_maps_what_the_whole_net_says(plants, monkeypatch):
+    """Untrained, both nets say the same of all views; trained, lower stages are as they were."""
+    monkeypatch.setattr(nets, "fit_pictures", lambda *_, **__: None)
+    few, rows = make_plants(n=6), np.arange(6)
+    maps = nets.make_maps(few, CONFIG, VIEWS)
+    upper = nets.train_upper(maps, few, CONFIG, rows, 0)
+    net = nets.build_classifier(nets.build_pretrained(CONFIG).model, n_classes=len(SPECIES))
+    assert maps.dtype == np.float16 and maps.shape[:2] == (6, len(VIEWS))
+    assert 0 < upper.count_params() < net.count_params()
+    assert upper.input_shape[-1] == maps.shape[-1]
+
+
+def test_maps_go_with_the_labels_of_their_rows(plants, monkeypatch):
+    """Each picture's maps hold its own number, in all views."""
+    seen = []
+
+    def fit(net, batches, **_):
+        seen.extend(batches.unbatch())
+
+    monkeypatch.setattr(nets, "fit_pictures", fit)
+    shape = nets.make_maps(make_plants(n=1), CONFIG, VIEWS).shape[1:]
+    maps = np.broadcast_to(np.arange(N)[:, None, None, None, None], (N, *shape)).astype(np.float16)
+    nets.train_upper(maps, plants, CONFIG, np.arange(10, 46), 0)
+    assert len(seen) == 32
+    for part, label in seen:
+        row = int(part.numpy().max())
+        assert 10 <= row < 46 and label.numpy().argmax() == plants.label[row]
+
+
+def test_upper_stages_learn_colours(plants):
+    """Maps of chance still tell them."""
+    config = make_config(epochs=60, learning_rate=0.02)
+    maps = nets.make_maps(plants, config, VIEWS)
+    fitted = fit_finetune_upper(maps, plants, config, np.arange(36), 0)
+    shares = fitted.predict(np.arange(36, N))
+    assert shares.shape == (12, len(VIEWS), len(SPECIES))
+    np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)
+    assert np.mean(shares.mean(axis=1).argmax(axis=1) == plants.label[36:]) > 0.9
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_a_backbone_begins_with_imagenet_or_by_chance(monkeypatch, pretrained):
+    start = {"stem_conv/kernel": np.ones((3, 3, 3, 8), np.float32)}
+    given = []
+    monkeypatch.setattr(nets, "load_weights", lambda name, packages: start)
+    monkeypatch.setattr(
+        nets, "build_backbone", lambda name, *, weights, size_px: given.append(weights)
+    )
+    nets.build_pretrained(make_config(pretrained=pretrained))
+    assert given == [start if pretrained else None]
+
+
 def test_a_net_looks_at_no_other_rows(plants):
     rows, held = np.arange(36), np.arange(36, 40)
     before = NET_FITS["finetune"](plants, CONFIG, rows, 0).predict(held)
@@ -221,7 +326,7 @@ def test_small_pictures_live_as_long_as_their_batches(monkeypatch):
 
 
 @pytest.mark.parametrize("name", SETTINGS_OF)
-def test_a_fit_hangs_on_no_setting_that_its_key_leaves_out(plants, features, name):
+def test_a_fit_hangs_on_no_setting_that_its_key_leaves_out(plants, name):
     """A kept fit is found again where only others differ."""
     asked = set()
 
@@ -231,9 +336,9 @@ def test_a_fit_hangs_on_no_setting_that_its_key_leaves_out(plants, features, nam
             return getattr(CONFIG, setting)
 
     if name in FEATURE_FITS:
-        make_features(plants, Noting())
+        made = MAKE[MADE_OF[name]](plants, Noting())
         assert asked <= OF_FEATURES
-        FEATURE_FITS[name](features, plants, Noting(), np.arange(36), 0)
+        FEATURE_FITS[name](made, plants, Noting(), np.arange(36), 0)
     else:
         NET_FITS[name](plants, Noting(), np.arange(36), 0)
     assert asked <= SETTINGS_OF[name]
@@ -253,7 +358,7 @@ def test_each_net_has_its_own_augmentation(plants, monkeypatch):
     """Hidden rectangles and mixed labels are where the name says so, and nowhere else."""
     seen = {}
 
-    def stop(batches, config, *_):
+    def stop(net, backbone, batches, config, **_):
         _, labels = next(iter(batches))
         seen["mixed"] = bool((labels.numpy().max(axis=1) < 0.9).any())
 
@@ -270,8 +375,9 @@ def test_each_net_has_its_own_augmentation(plants, monkeypatch):
 
 def test_nets_from_scratch_see_smaller_pictures():
     large = make_plants(2, side=128).pictures
-    assert see(large, "finetune") is large
-    small = see(large, "resnet_small")
+    assert see(large, CONFIG, "finetune") is large
+    small = see(large, CONFIG, "resnet_small")
     assert small.shape == (2, 64, 64, 3)
     wanted = large.reshape(2, 64, 2, 64, 2, 3).mean(axis=(2, 4))
     assert np.abs(small - wanted).max() <= 1
+    assert see(large, make_config(scratch_px=128), "resnet_small") is large

@@ -1,5 +1,7 @@
 """The road of the seedlings: kept fits, views, pseudo-labels, pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from common.data.images import load_picture, write_picture
 from competitions.plant_seedlings_classification import pictures as drawing
 from competitions.plant_seedlings_classification import pipeline
 from competitions.plant_seedlings_classification.competition import SPECIES, TINY, Config
-from competitions.plant_seedlings_classification.fits import NET_FITS
+from competitions.plant_seedlings_classification.fits import MAKE, NET_FITS
 from competitions.plant_seedlings_classification.pipeline import run
 from competitions.plant_seedlings_classification.sample import write_sample
 
@@ -127,7 +129,7 @@ def test_labels_of_the_test_come_from_the_fit_without_the_fold(raw, tmp_path, mo
 
 def test_features_are_made_once(raw, tmp_path, monkeypatch):
     run(make_config(models=("features_knn",)), raw, tmp_path, 0)
-    monkeypatch.setattr(pipeline, "make_features", lambda *_: pytest.fail("made again"))
+    monkeypatch.setitem(MAKE, "features", lambda *_: pytest.fail("made again"))
     outcome = run(make_config(models=("features_logistic",), epochs=3), raw, tmp_path, 0)
     assert outcome.score > 2 / len(SPECIES), "colours are told even by chance features"
 
@@ -209,6 +211,7 @@ def test_a_folds_blend_is_chosen_by_the_labels_of_other_folds(raw, tmp_path, mon
         ({"epochs": 0}, "^epochs must be >= 1, received 0"),
         ({"side_px": 0}, "^side_px must be >= 1, received 0"),
         ({"learning_rate": 0.0}, "^learning_rate must be > 0, received 0"),
+        ({"lowest_rate": 1.5}, r"^lowest_rate must be in \(0, 1\], received 1.5"),
         ({"n_folds": 1}, "^n_folds must be >= 2, received 1"),
         (
             {"n_folds": 10_000},
@@ -223,6 +226,24 @@ def test_a_folds_blend_is_chosen_by_the_labels_of_other_folds(raw, tmp_path, mon
 def test_settings_that_cannot_be_are_told(raw, tmp_path, options, told):
     with pytest.raises(InputError, match=told):
         run(make_config(**options), raw, tmp_path, 0)
+
+
+def test_a_backbone_that_no_model_takes_may_want_larger_pictures():
+    config = Config(models=("resnet_small",), backbone="inception_v3", side_px=64)
+    pipeline.check_config(config)
+    with pytest.raises(InputError, match="backbone must be one of"):
+        pipeline.check_config(replace(config, backbone="vgg"))
+
+
+def test_maps_are_made_once(raw, tmp_path, monkeypatch):
+    run(make_config(models=("finetune_upper",)), raw, tmp_path, 0)
+    monkeypatch.setitem(MAKE, "maps", lambda *_: pytest.fail("made again"))
+    run(make_config(models=("finetune_upper",), epochs=2), raw, tmp_path, 1)
+
+
+def test_weights_that_are_not_taken_are_not_asked_for(monkeypatch):
+    monkeypatch.setattr(pipeline, "load_weights", lambda *_: pytest.fail("asked for"))
+    pipeline.check_config(Config(models=("finetune",), backbone="resnet50", pretrained=False))
 
 
 def test_weights_that_must_be_downloaded_are_asked_for_before_any_fit(raw, tmp_path, monkeypatch):

@@ -71,8 +71,8 @@ def test_a_folder_that_is_no_species_and_a_picture_that_is_missing_are_named(tmp
     raw = tmp_path / "raw"
     raw.mkdir()
     write_sample(raw, 0, n_rows=12)
-    (raw / "test" / "000000003.png").rename(tmp_path / "away.png")
-    with pytest.raises(InputError, match=r"test/000000003\.png"):
+    (raw / "test" / "00000000f.png").rename(tmp_path / "away.png")
+    with pytest.raises(InputError, match=r"test/00000000f\.png"):
         load_plants(raw, tmp_path / "work", side_px=16)
     (raw / "train" / "Maize").rename(raw / "train" / "Mais")
     with pytest.raises(InputError, match=r"must hold folders named Black-grass, .*received Mais$"):
@@ -93,6 +93,15 @@ def test_a_species_without_pictures_and_a_name_in_two_folders_are_named(tmp_path
     told = "train must hold pictures of all species, received none of Maize$"
     with pytest.raises(InputError, match=told):
         load_plants(raw, tmp_path / "work", side_px=16)
+
+
+def test_a_name_in_train_and_test_is_told(tmp_path):
+    """Two cuts of the same pictures have come together."""
+    write_sample(tmp_path, 0, n_rows=12)
+    twice = sorted((tmp_path / "test").iterdir())[0]
+    (tmp_path / "train" / "Maize" / twice.name).write_bytes(twice.read_bytes())
+    with pytest.raises(InputError, match=f"each name once, received {twice.name} in train and te"):
+        load_plants(tmp_path, tmp_path / "work", side_px=16)
 
 
 @pytest.mark.parametrize(("n_rows", "n_test"), [(None, 12), (24, 12), (475, 79)])

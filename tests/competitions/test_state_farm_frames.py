@@ -6,6 +6,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from common.checks import InputError
+from competitions.state_farm_distracted_driver_detection import sample
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
 from competitions.state_farm_distracted_driver_detection.frames import (
     THUMBNAIL_PX,
@@ -18,6 +19,7 @@ from competitions.state_farm_distracted_driver_detection.sample import (
     N_FRAMES,
     N_TEST_DRIVERS,
     SIZE_PX,
+    TEST_SHARE,
     write_sample,
 )
 from tests.helpers.homes import rewrite
@@ -35,8 +37,8 @@ def test_frames_are_those_of_the_lists(farm_sample):
     n_train, n_test = 10 * N_FRAMES * N_DRIVERS, 10 * N_FRAMES * N_TEST_DRIVERS
     assert frames.is_test.sum() == n_test and len(frames.names) == n_train + n_test
     assert (frames.driver[frames.is_test] == "").all() and len(set(frames.driver)) == N_DRIVERS + 1
-    sample = pd.read_csv(farm_sample / "sample_submission.csv")
-    assert frames.names[frames.is_test].tolist() == sample["img"].tolist()
+    asked = pd.read_csv(farm_sample / "sample_submission.csv")
+    assert frames.names[frames.is_test].tolist() == asked["img"].tolist()
     listed = pd.read_csv(farm_sample / "driver_imgs_list.csv")
     for k in (0, 77, 201):
         assert frames.paths[k] == f"imgs/train/{listed['classname'][k]}/{listed['img'][k]}"
@@ -60,6 +62,21 @@ def test_a_sequence_is_one_driver_doing_one_thing(farm_sample):
     counts = np.unique(frames.sequence[~frames.is_test], return_counts=True)[1]
 
     assert len(counts) == 10 * N_DRIVERS and (counts == N_FRAMES).all()
+
+
+@pytest.mark.parametrize(("n_rows", "n_drivers"), [(500, 5), (6_000, 7)])
+def test_a_larger_sample_has_longer_sequences_up_to_kaggles(
+    tmp_path, monkeypatch, n_rows, n_drivers
+):
+    monkeypatch.setattr(sample, "write_picture", lambda path, picture: None)
+    write_sample(tmp_path, 0, n_rows=n_rows)
+    listed = pd.read_csv(tmp_path / "driver_imgs_list.csv")
+    asked = pd.read_csv(tmp_path / "sample_submission.csv")
+
+    assert listed["subject"].nunique() == n_drivers
+    assert listed.groupby(["subject", "classname"]).size().nunique() == 1
+    assert len(listed) == pytest.approx(n_rows, rel=0.01)
+    assert len(asked) == pytest.approx(TEST_SHARE * n_rows, rel=0.05)
 
 
 def test_pictures_come_in_the_order_of_the_frames(farm_sample, tmp_path):

@@ -154,6 +154,8 @@ def test_what_was_drawn_is_told_file_by_file(home, tmp_path, monkeypatch):
 
     monkeypatch.setattr(BIKES.load("pipeline"), "draw", draw)
     console, out = make_console(), tmp_path / "deep" / "out"
+    out.mkdir(parents=True)
+    (out / "earlier.png").touch()
     draw_pictures(BIKES, "an outcome", home.raw(NAME, "sample"), out, console)
     assert seen == [("an outcome", home.raw(NAME, "sample"))]
     assert [line.split() for line in load_told(console).splitlines()] == [

@@ -117,8 +117,6 @@ def test_a_very_wide_picture_is_made_small():
         picture = load_picture(encode(wide, ending), "wide", at_least=(10, 20))
         small = resize_picture(picture, 10, 20)
         assert small[:, :10].max() <= 2 and small[:, 10:].min() >= 253
-        fitted = resize_picture(picture, 10, 20, keep_ratio=True)
-        assert (fitted == fitted[:1]).all() and fitted[0, 0].max() <= 2
 
 
 def test_an_eighth_of_a_jpeg_is_its_mean_over_areas():
@@ -149,17 +147,6 @@ def test_a_side_that_shrinks_is_averaged_while_the_other_grows():
     stripes = np.tile(np.array([0, 200], np.uint8), 50)[None, :, None].repeat(3, 2).repeat(2, 0)
 
     assert (resize_picture(stripes, 4, 10) == 100).all()
-
-
-def test_a_ratio_is_kept_by_drawing_the_border_out():
-    """6 x 3 in 4 x 4: 4 x 2 in the middle, one more column on each side."""
-    picture = np.zeros((6, 3, 3), np.uint8)
-    picture[:, 2] = 240
-
-    fitted = resize_picture(picture, 4, 4, keep_ratio=True)
-
-    assert (fitted[:, 0] == fitted[:, 1]).all() and (fitted[:, 3] == fitted[:, 2]).all()
-    assert fitted[0, 0, 0] == 0 and fitted[0, 3, 0] == 160  # a half of one and all of another: 2/3
 
 
 NAMES = ["Fenchel, süß/1 a.png", "Fenchel, süß/2.png", "Gras/1.png"]
@@ -243,8 +230,7 @@ def test_whatever_changes_is_decoded_anew(folder):
     assert load_small(folder)[:, 0, 0, 0].tolist() == [0, 77, 20]
     load_small(folder, NAMES[::-1])
     load_small(folder, height_px=3)
-    load_small(folder, keep_ratio=True)
-    assert len(list((folder.parent / "cache").iterdir())) == 5
+    assert len(list((folder.parent / "cache").iterdir())) == 4
 
 
 def test_missing_pictures_are_named(folder):

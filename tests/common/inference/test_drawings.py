@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -48,20 +47,19 @@ def test_a_picture_without_heat_is_alone():
     assert len(axes.images) == 1
 
 
-def test_confusions_are_shares_of_the_true_class(tmp_path, monkeypatch):
+def test_confusions_are_shares_of_the_true_class(monkeypatch):
     """Of three cats one is taken for a dog; all dogs are right; no cow is there."""
     drawn = []
     write = Axes.text
     monkeypatch.setattr(Axes, "text", lambda *a, **k: (drawn.append(a[3]), write(*a, **k))[1])
-    target, said = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1])
+    target, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1])
 
-    draw_confusions(target, said, ("cat", "dog", "cow"), tmp_path / "found.png")
+    figure = draw_confusions(target, predicted, ("cat", "dog", "cow"))
 
     assert drawn == ["67%", "33%", "0%", "0%", "100%", "0%", "0%", "0%", "0%"]
-    assert cv2.imread(str(tmp_path / "found.png")).shape == (800, 900, 3)
+    assert figure.axes[0].get_title() == "80.0% of 5 right"
 
 
-def test_confusions_need_as_many_answers_as_rows(tmp_path):
-    with pytest.raises(ValueError, match="lengths must be equal, received target 2, said 3"):
-        draw_confusions(np.zeros(2, int), np.zeros(3, int), ("cat",), tmp_path / "found.png")
-    assert not list(tmp_path.iterdir())
+def test_confusions_need_as_many_answers_as_rows():
+    with pytest.raises(ValueError, match="lengths must be equal, received target 2, predicted 3"):
+        draw_confusions(np.zeros(2, int), np.zeros(3, int), ("cat",))
