@@ -98,6 +98,7 @@ class Config:
 
 BASE = Config()
 FINETUNE = replace(BASE, models=("finetune",))
+LOW_RATE = replace(FINETUNE, learning_rate=0.001)
 VARIANTS = {
     "features_logistic": BASE,
     "features_knn": replace(BASE, models=("features_knn",)),
@@ -106,7 +107,8 @@ VARIANTS = {
     "finetune_equal_rates": replace(FINETUNE, lowest_rate=1.0),
     "finetune_progressive": replace(FINETUNE, first_share=0.75),
     "finetune_upper": replace(BASE, models=("finetune_upper",)),
-    "finetune_frozen_norms": replace(FINETUNE, norms_learn=False),
+    "finetune_low_rate": LOW_RATE,
+    "finetune_frozen_norms": replace(LOW_RATE, norms_learn=False),
     "finetune_tta": replace(FINETUNE, views=6),
     "finetune_tta_geometric": replace(FINETUNE, views=6, mean="geometric"),
     "finetune_occlusion": replace(BASE, models=("finetune_occlusion",)),
@@ -125,7 +127,8 @@ PARENT = {
     "finetune_equal_rates": "finetune",
     "finetune_progressive": "finetune",
     "finetune_upper": "finetune",
-    "finetune_frozen_norms": "finetune",
+    "finetune_low_rate": "finetune",
+    "finetune_frozen_norms": "finetune_low_rate",
     "finetune_tta": "finetune",
     "finetune_tta_geometric": "finetune_tta",
     "finetune_occlusion": "finetune",
