@@ -102,12 +102,17 @@ def open_(name: Name) -> None:
 
 
 @app.command()
-def holdout(name: Name) -> None:
+def holdout(
+    name: Name,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also in the place of an imported cut.")
+    ] = False,
+) -> None:
     """Cut a test set with known answers out of Kaggle's train files."""
     from pipelines import fetch
     from pipelines.catalog import load_competition
 
-    fetch.holdout(load_competition(name), load_home(), console)
+    fetch.holdout(load_competition(name), load_home(), console, replace=replace)
 
 
 @app.command()

@@ -26,7 +26,7 @@ from common.data.archives import ArchiveError, write_unpacked
 from common.data.files import check_files
 from common.data.kaggle import Kaggle
 from common.data.paths import Home, written_whole
-from common.data.sources import SOURCE_FILE, write_kind
+from common.data.sources import SOURCE_FILE, load_source, write_kind
 from pipelines.catalog import Competition, load_names
 from pipelines.session import locked, quiet_tensorflow
 
@@ -121,12 +121,26 @@ def open_(competition: Competition, home: Home, console: Console) -> None:
     )
 
 
-def holdout(competition: Competition, home: Home, console: Console) -> None:
+def holdout(
+    competition: Competition, home: Home, console: Console, *, replace: bool = False
+) -> None:
     """Cut a test set out of Kaggle's own train files, and keep the answers apart.
 
+    Args:
+        competition: which.
+        home: where data lies.
+        console: what the user sees.
+        replace: also where somebody else's cut was imported, which is lost.
+
     Raises:
-        InputError: Kaggle's files are not here.
+        InputError: Kaggle's files are not here, or a cut was imported that may not be replaced.
     """
+    raw = home.raw(competition.name, "holdout")
+    was_cut = (raw / SOURCE_FILE).is_file()
+    if not replace and was_cut and load_source(raw)["made_by"] == "import":
+        raise InputError(
+            f"{raw} holds files that were imported: add --replace to cut a test in their place"
+        )
     with quiet_tensorflow():
         write_split = competition.load("split").write_split
         kaggle_raw = home.raw(competition.name, "kaggle")

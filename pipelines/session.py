@@ -69,10 +69,10 @@ def quiet_tensorflow() -> Iterator[None]:
 
 
 def _pass_on(reading: int, screen: int) -> None:
-    with os.fdopen(reading, "rb") as lines:
+    with os.fdopen(reading, "rb") as lines, os.fdopen(screen, "wb", buffering=0) as to:
         for line in lines:
             if not CHATTER.match(line):
-                os.write(screen, line)
+                to.write(line)
 
 
 class _ProgressHandler(logging.Handler):

@@ -46,6 +46,7 @@ class Config:
     batch_size: int = 32  # pictures in a step of training
     steps: int = 600  # of training, of `cnn`; frames of a sequence are alike, so epochs mean little
     scratch_steps: int = 1500  # likewise, of `resnet`
+    spaces: tuple[str, ...] = ("features", "pixels")  # in which a frame's neighbours lie near it
     n_neighbors: int = 50  # frames that may be averaged with a frame, itself among them
     n_voters: int = 100  # fit frames that vote, in `knn_only`
     threads: int = 1  # per fit
@@ -60,6 +61,9 @@ VARIANTS = {
     "cnn_fit_norms": replace(BASE, norms="fit"),
     "cnn_tta": replace(BASE, after=("views",)),
     "cnn_knn": replace(BASE, after=("neighbours",)),
+    "cnn_knn_features": replace(BASE, after=("neighbours",), spaces=("features",)),
+    "cnn_knn_pixels": replace(BASE, after=("neighbours",), spaces=("pixels",)),
+    "cnn_large_knn": replace(BASE, models=("cnn_large",), after=("neighbours",)),
     "cnn_knn_pseudo": replace(BASE, after=("neighbours", "pseudo")),
     "resnet": replace(BASE, models=("resnet",)),
     "blend": replace(BASE, models=("cnn", "cnn_large"), after=("neighbours",)),
@@ -72,9 +76,12 @@ PARENT = {
     "cnn_fit_norms": "cnn_clean_norms",
     "cnn_tta": "cnn",
     "cnn_knn": "cnn",
+    "cnn_knn_features": "cnn_knn",
+    "cnn_knn_pixels": "cnn_knn",
+    "cnn_large_knn": "cnn_knn",
     "cnn_knn_pseudo": "cnn_knn",
     "resnet": "cnn",
-    "blend": "cnn_knn",
+    "blend": "cnn_large_knn",
 }
 DEFAULT = "blend"
 DIAGNOSTICS = ("leaky_folds",)

@@ -28,6 +28,7 @@ SETTINGS_OF = {
     "resnet": OF_FRAMES | {"batch_size", "scratch_steps"},
 }
 """What each fit is given: only where one of these differs is it another fit."""
+ENLARGED = 3  # sides of frames for the net as it came, as a multiple: Lite0 learnt from 224 pixels
 INVERSE_PENALTY = 1e-3  # of the logistic regression, on features of unit variance
 
 

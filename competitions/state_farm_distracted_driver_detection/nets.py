@@ -20,6 +20,7 @@ from common.training.fine_tuning import fit_pictures, predict_pictures, smooth_l
 from common.training.fitted import Fitted
 from common.training.pseudo_labels import PseudoLabels
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES, Config
+from competitions.state_farm_distracted_driver_detection.fits import ENLARGED
 from competitions.state_farm_distracted_driver_detection.known import Known
 
 N_DIMS = 64
@@ -40,7 +41,6 @@ AUGMENT = compose(
 )
 LABEL_SMOOTHING = 0.1  # share of a true label that is spread over all classes
 ADAPT_FRAMES, ADAPT_BATCH = 2560, 64  # by which batch norms are brought to a pool
-ENLARGED = 3  # Lite0 learnt from 224 pixels
 _BLOCK = 1024  # frames that are held in memory at once
 
 

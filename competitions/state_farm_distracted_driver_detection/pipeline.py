@@ -29,6 +29,7 @@ from competitions.state_farm_distracted_driver_detection.competition import (
     Config,
 )
 from competitions.state_farm_distracted_driver_detection.fits import (
+    ENLARGED,
     FITS,
     NETS,
     OF_FRAMES,
@@ -60,6 +61,7 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
 )
 
 AFTER = ("views", "neighbours", "pseudo")
+SPACES = ("features", "pixels")
 COUNTS = (
     *("height_px", "width_px", "batch_size", "steps", "scratch_steps"),
     *("n_neighbors", "n_voters", "threads"),
@@ -94,7 +96,7 @@ def run(config: Config, raw: Path, work: Path, seed: int) -> Outcome:
         frames = load_frames(raw)
         known = load_known(frames, config, raw, work, store)
         thumbnails = np.empty((len(frames.names), 0), np.float32)
-        if "neighbours" in config.after:
+        if "neighbours" in config.after and "pixels" in config.spaces:
             thumbnails = load_thumbnails(frames, raw, work)
 
     # 2. Folds hold all frames of some drivers: the test's drivers are others, too.
@@ -156,20 +158,26 @@ def check_config(config: Config) -> None:
     check_choices("models", config.models, FITS, error=InputError)
     check_once("models", config.models)
     for name in config.models:
-        check_backbone(config.backbone, find_size_px(name, config))
+        check_backbone(config.backbone, find_backbone_px(name, config))
     check_choices("norms", config.norms, ("pool", *OTHER_NORMS), error=InputError)
     check_choices("folds", config.folds, ("drivers", "random"), error=InputError)
     if config.after:
         check_choices("after", config.after, AFTER, error=InputError)
+    check_choices("spaces", config.spaces, SPACES, error=InputError)
+    check_once("spaces", config.spaces)
     if config.norms != "pool" and config.after:
         raise InputError(
             f"norms must be pool where {config.after[0]} follow, received {config.norms}"
         )
-    of_nets = {"views", "pseudo"}.intersection(config.after) or config.norms != "pool"
+    of_nets = (
+        {"views", "pseudo"}.intersection(config.after)
+        or config.norms != "pool"
+        or ("neighbours" in config.after and config.spaces == ("features",))
+    )
     if of_nets and (others := sorted(set(config.models) - set(NETS))):
         raise InputError(
-            f"models must be nets ({', '.join(NETS)}) for views, pseudo and other norms, "
-            f"received {others[0]}"
+            f"models must be nets ({', '.join(NETS)}) for views, pseudo, other norms and "
+            f"neighbours by features alone, received {others[0]}"
         )
 
 
@@ -212,17 +220,25 @@ def find_size_px(name: str, config: Config) -> tuple[int, int]:
     return round(factor * config.height_px), round(factor * config.width_px)
 
 
+def find_backbone_px(name: str, config: Config) -> tuple[int, int] | None:
+    """Find the height and width at which a model's backbone sees frames; None: it has none."""
+    if name == "resnet":
+        return None
+    height, width = find_size_px(name, config)
+    return (ENLARGED * height, ENLARGED * width) if name in ON_FROZEN else (height, width)
+
+
 def load_known(frames: Frames, config: Config, raw: Path, work: Path, store: FoldStore) -> Known:
     """Load what the models of a config look at, and nothing else."""
     size_px = (config.height_px, config.width_px)
     is_frozen = any(name in ON_FROZEN for name in config.models)
-    sees = any(name in NETS for name in config.models)
+    is_seen = any(find_size_px(name, config) == size_px for name in config.models)
     starts_trained = {*config.models} != {"resnet"}
     weights = load_weights(config.backbone, load_home().packages) if starts_trained else None
     known = Known(
         frames=frames,
         pixels=load_pixels(frames, raw, work, size_px=size_px)
-        if sees or is_frozen
+        if is_seen
         else np.empty((0, *size_px, 3), np.uint8),
         weights=weights,
         frozen=np.empty((len(frames.names), 0), np.float32),

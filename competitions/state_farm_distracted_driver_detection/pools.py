@@ -58,7 +58,7 @@ def smooth_pool(
         prediction: (n, C), or as nets give it: see `nets.fit_net`.
         thumbnails: (n, D) of the same frames.
         config: what follows a fit.
-        candidates: R pairs of reach and passes.
+        candidates: R pairs of bandwidth and passes.
 
     Returns:
         (R, n, C), or (1, n, C) where neighbours are not looked at.
@@ -73,10 +73,14 @@ def smooth_pool(
             probabilities = by_norms[:, OTHER_NORMS.index(config.norms)]
     if "neighbours" not in config.after:
         return probabilities[None]
-    spaces = [space for space in (features, thumbnails) if space.shape[1]]
+    coordinates = {"features": features, "pixels": thumbnails}
+    spaces = [coordinates[name] for name in config.spaces if coordinates[name].shape[1]]
     near = find_neighbours(spaces, n_neighbors=config.n_neighbors)
     return np.stack(
-        [smooth(probabilities, near, reach=reach, passes=passes) for reach, passes in candidates]
+        [
+            smooth(probabilities, near, bandwidth=bandwidth, passes=passes)
+            for bandwidth, passes in candidates
+        ]
     )
 
 

@@ -17,7 +17,7 @@ from competitions.state_farm_distracted_driver_detection.fits import FITS, SETTI
 from competitions.state_farm_distracted_driver_detection.known import Known
 from competitions.state_farm_distracted_driver_detection.pools import smooth_pool
 
-PSEUDO = (2.0, 2)  # reach and passes of the answers that become pseudo-labels
+PSEUDO = (2.0, 2)  # bandwidth and passes of the answers that become pseudo-labels
 
 
 def fit_with_pseudo(
@@ -49,7 +49,7 @@ def fit_with_pseudo(
         some = np.sort(rng.permutation(len(rows))[: len(fold.fit_rows)])
         by_fold.append(label_soft(np.concatenate(smoothed)[some], rows[some]))
     # Labels hang on the neighbours, and what is predicted on what is compared.
-    given = SETTINGS_OF[name] | {"after", "norms", "n_neighbors"}
+    given = SETTINGS_OF[name] | {"after", "norms", "spaces", "n_neighbors"}
     others = {field.name for field in fields(config)} - given
     again = cross_fit(
         teach(partial(FITS[name], known, config), by_fold, folds),

@@ -18,14 +18,14 @@ from common.metrics.classification import log_loss
 from common.neighbors.knn import NearestNeighbors, average
 from competitions.state_farm_distracted_driver_detection.competition import Config
 
-REACHES = (1.0, 2.0, 4.0)
+BANDWIDTHS = (1.0, 2.0, 4.0)
 """How far a frame's neighbours count, in median distances between a frame and its nearest one."""
 
 PASSES = (1, 2, 4)
 """How often answers are averaged: the second time, neighbours bring in what theirs have said."""
 
-CANDIDATES = tuple(product(REACHES, PASSES))
-"""What there is to choose from: (reach, passes)."""
+CANDIDATES = tuple(product(BANDWIDTHS, PASSES))
+"""What there is to choose from: (bandwidth, passes)."""
 
 N_MEASURED = 2000
 """Places by which a gap is measured."""
@@ -83,7 +83,7 @@ def find_neighbours(spaces: Sequence[np.ndarray], *, n_neighbors: int) -> Neighb
 
 
 def smooth(
-    probabilities: np.ndarray, near: Neighbours, *, reach: float, passes: int = 1
+    probabilities: np.ndarray, near: Neighbours, *, bandwidth: float, passes: int = 1
 ) -> np.ndarray:
     """Average the answers of every frame's neighbours, (n, C), the nearer the more.
 
@@ -92,7 +92,7 @@ def smooth(
     Args:
         probabilities: (n, C) of the pool's frames.
         near: of the same pool.
-        reach: standard deviation of the weights, as a distance, > 0.
+        bandwidth: standard deviation of the weights, as a distance, > 0.
         passes: how often.
     """
     for _ in range(passes):
@@ -100,12 +100,12 @@ def smooth(
             probabilities,
             near.distances,
             near.indices,
-            weights=lambda distances: np.exp(-0.5 * (distances / reach) ** 2),
+            weights=lambda distances: np.exp(-0.5 * (distances / bandwidth) ** 2),
         )
     return probabilities
 
 
-def lift(probabilities: np.ndarray) -> np.ndarray:
+def mix_uniform(probabilities: np.ndarray) -> np.ndarray:
     """Spread a share of every answer, (..., C), evenly over all classes: none ends at 0."""
     return (1 - FLOOR) * probabilities + FLOOR / probabilities.shape[-1]
 
@@ -143,7 +143,7 @@ def choose(parts: np.ndarray, target: np.ndarray, *, n_models: int) -> Choice:
         target: (m, C) one-hot.
         n_models: M.
     """
-    candidates = lift(parts.reshape(n_models, -1, *parts.shape[1:]))
+    candidates = mix_uniform(parts.reshape(n_models, -1, *parts.shape[1:]))
     picks, temperatures = [], []
     for of_model in candidates:
         found = [find_temperature(part, target) for part in of_model]
@@ -165,7 +165,7 @@ def apply(parts: np.ndarray, choice: Choice) -> np.ndarray:
         parts: (M R, m, C) as `choose` takes them.
         choice: of candidates, temperatures and weights.
     """
-    candidates = lift(parts.reshape(len(choice.weights), -1, *parts.shape[1:]))
+    candidates = mix_uniform(parts.reshape(len(choice.weights), -1, *parts.shape[1:]))
     picked = _pick(candidates, choice.picks, choice.temperatures)
     return temper(weighted_mean(picked, choice.weights), choice.temperature)
 
@@ -176,8 +176,8 @@ def describe(choice: Choice, config: Config) -> str:
     for k, name in enumerate(config.models):
         words = [f"temperature {choice.temperatures[k]:.2f}", f"weight {choice.weights[k]:.2f}"]
         if "neighbours" in config.after:
-            reach, passes = CANDIDATES[choice.picks[k]]
-            words = [f"reach {reach:g}", f"passes {passes}", *words]
+            bandwidth, passes = CANDIDATES[choice.picks[k]]
+            words = [f"bandwidth {bandwidth:g}", f"passes {passes}", *words]
         told.append(f"{name} {', '.join(words)}")
     return f"{'; '.join(told)}; temperature of all {choice.temperature:.2f}"
 

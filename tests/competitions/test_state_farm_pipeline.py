@@ -156,6 +156,9 @@ def test_each_size_is_loaded_once(farm_sample, tmp_path, monkeypatch):
     run(replace(CONFIG, models=("cnn", "cnn_large")), farm_sample, tmp_path, 0)
 
     assert sizes == [(15, 20), (20, 27)] and seen == [(15, 20)] * 2 + [(20, 27)] * 2
+    sizes.clear()
+    run(replace(CONFIG, models=("cnn_large",)), farm_sample, tmp_path, 0)
+    assert sizes == [(20, 27)]
 
 
 def test_frozen_features_count_among_the_costs(farm_sample, tmp_path, monkeypatch):
@@ -186,9 +189,16 @@ def test_settings_that_name_nothing_are_refused(farm_sample, tmp_path):
         ),
         (
             replace(CONFIG, models=("cnn", "knn_only"), after=("neighbours", "pseudo")),
-            "models must be nets .cnn, cnn_large, resnet. for views, pseudo and other norms, rec",
+            "models must be nets .cnn, cnn_large, resnet. for views, pseudo, other norms and",
         ),
         (replace(CONFIG, models=("knn_only",), norms="fit"), "models must be nets .*knn_only"),
+        (
+            replace(CONFIG, models=("knn_only",), after=("neighbours",), spaces=("features",)),
+            "models must be nets .* neighbours by features alone, received knn_only",
+        ),
+        (replace(CONFIG, spaces=("time",)), "spaces must be some of features, pixels, received ti"),
+        (replace(CONFIG, spaces=()), "spaces must be some of features, pixels, received none"),
+        (replace(CONFIG, spaces=("pixels",) * 2), "spaces must be named once each, received pix"),
         (replace(CONFIG, norms="none"), "norms must be one of pool, clean, fit, received none"),
         (replace(CONFIG, backbone="vgg"), "backbone must be one of lite0, tiny, .* received vgg"),
         (replace(CONFIG, models=("cnn", "cnn")), "models must be named once each, received cnn tw"),
@@ -210,8 +220,23 @@ def test_a_backbone_must_take_the_frames_that_its_model_sees():
     config = replace(CONFIG, backbone="inception_v3", height_px=60, width_px=80)
 
     check_config(replace(config, models=("cnn_large",)))  # sees 80 x 107
+    check_config(replace(config, models=("knn_only", "resnet")))  # 180 x 240, and none
     with pytest.raises(InputError, match="at least 75 x 75, received 60 x 80"):
         check_config(replace(config, models=("cnn_large", "cnn")))
+
+
+def test_thumbnails_are_made_where_they_are_looked_at(farm_sample, tmp_path, monkeypatch):
+    def fit(known, config, fit_rows, seed, **_):
+        return Fitted(lambda asked: np.full((len(asked), 10 + N_DIMS), 0.1), 1)
+
+    made = []
+    load = pipeline.load_thumbnails
+    monkeypatch.setattr(pipeline, "load_thumbnails", lambda *a: (made.append(1), load(*a))[1])
+    monkeypatch.setitem(FITS, "resnet", fit)
+    for spaces, n in ((("features",), 0), (("pixels",), 1)):
+        config = replace(CONFIG, models=("resnet",), after=("neighbours",), spaces=spaces)
+        run(config, farm_sample, tmp_path, 0)
+        assert len(made) == n
 
 
 def test_the_choice_is_told(farm_sample, tmp_path, caplog):

@@ -43,14 +43,22 @@ def test_pools_are_smoothed_as_asked():
     both = make("views", "neighbours")
     assert len(both) == len(CANDIDATES)
     np.testing.assert_allclose(
-        both[2], smooth(views.mean(axis=1), near, reach=CANDIDATES[2][0], passes=CANDIDATES[2][1])
+        both[2],
+        smooth(views.mean(axis=1), near, bandwidth=CANDIDATES[2][0], passes=CANDIDATES[2][1]),
     )
     np.testing.assert_allclose(
         make("neighbours", of=alone)[0],
-        smooth(views[:, 0], near, reach=CANDIDATES[0][0], passes=CANDIDATES[0][1]),
+        smooth(views[:, 0], near, bandwidth=CANDIDATES[0][0], passes=CANDIDATES[0][1]),
     )
+    for name, space in (("features", features), ("pixels", thumbnails)):
+        config = replace(CONFIG, after=("neighbours",), spaces=(name,))
+        near = find_neighbours([space], n_neighbors=CONFIG.n_neighbors)
+        np.testing.assert_allclose(
+            smooth_pool(alone, thumbnails, config)[0],
+            smooth(views[:, 0], near, bandwidth=CANDIDATES[0][0], passes=CANDIDATES[0][1]),
+        )
     simple = smooth_pool(views[:, 0], thumbnails, replace(CONFIG, after=("neighbours",)))
     near = find_neighbours([thumbnails], n_neighbors=CONFIG.n_neighbors)
     np.testing.assert_allclose(
-        simple[1], smooth(views[:, 0], near, reach=CANDIDATES[1][0], passes=CANDIDATES[1][1])
+        simple[1], smooth(views[:, 0], near, bandwidth=CANDIDATES[1][0], passes=CANDIDATES[1][1])
     )

@@ -65,8 +65,8 @@ def test_pseudo_labels_are_of_the_fit_without_the_fold(known, farm_sample, tmp_p
         wanted = np.full((len(frames.names), 10), np.nan)
         for rows, answers in ((fold.held_rows, prediction[fold.held_rows]), (test_rows, test[k])):
             near = find_neighbours([thumbnails[rows]], n_neighbors=CONFIG.n_neighbors)
-            reach, passes = pseudo.PSEUDO
-            wanted[rows] = smooth(answers, near, reach=reach, passes=passes)
+            bandwidth, passes = pseudo.PSEUDO
+            wanted[rows] = smooth(answers, near, bandwidth=bandwidth, passes=passes)
         n_pools = len(fold.held_rows) + len(test_rows)
         assert len(labels.rows) == min(n_pools, len(fold.fit_rows))
         assert len(set(labels.rows)) == len(labels.rows)

@@ -4,8 +4,8 @@ import pytest
 from common.metrics.classification import log_loss
 from competitions.state_farm_distracted_driver_detection.competition import Config
 from competitions.state_farm_distracted_driver_detection.smoothing import (
+    BANDWIDTHS,
     FLOOR,
-    REACHES,
     Choice,
     Neighbours,
     apply,
@@ -13,8 +13,8 @@ from competitions.state_farm_distracted_driver_detection.smoothing import (
     describe,
     find_neighbours,
     find_temperature,
-    lift,
     measure_gap,
+    mix_uniform,
     smooth,
     temper,
 )
@@ -65,17 +65,17 @@ def test_a_frame_alone_has_itself():
     near = find_neighbours([np.ones((1, 2))], n_neighbors=5)
 
     answers = np.array([[0.3, 0.7]])
-    np.testing.assert_array_equal(smooth(answers, near, reach=1.0), answers)
+    np.testing.assert_array_equal(smooth(answers, near, bandwidth=1.0), answers)
 
 
 def test_smoothing_is_the_weighted_mean():
-    """At distance 2 and reach 1 a neighbour weighs exp(-2)."""
+    """At distance 2 and bandwidth 1 a neighbour weighs exp(-2)."""
     near = Neighbours(np.array([[0.0, 2.0], [0.0, 2.0]]), np.array([[0, 1], [1, 0]]))
     answers = np.array([[1.0, 0.0], [0.0, 1.0]])
     weight = np.exp(-2) / (1 + np.exp(-2))
 
     np.testing.assert_allclose(
-        smooth(answers, near, reach=1.0), [[1 - weight, weight], [weight, 1 - weight]]
+        smooth(answers, near, bandwidth=1.0), [[1 - weight, weight], [weight, 1 - weight]]
     )
 
 
@@ -84,10 +84,10 @@ def test_the_farther_the_reach_the_more_changes():
     near = find_neighbours([rng.normal(size=(60, 4))], n_neighbors=10)
     answers = rng.dirichlet(np.ones(3), 60)
 
-    changes = [np.abs(smooth(answers, near, reach=r) - answers).mean() for r in REACHES]
+    changes = [np.abs(smooth(answers, near, bandwidth=r) - answers).mean() for r in BANDWIDTHS]
     assert changes == sorted(changes) and changes[-1] > 1.2 * changes[0]
-    np.testing.assert_allclose(smooth(answers, near, reach=1e-3), answers, atol=1e-9)
-    np.testing.assert_allclose(smooth(answers, near, reach=4.0).sum(axis=1), 1)
+    np.testing.assert_allclose(smooth(answers, near, bandwidth=1e-3), answers, atol=1e-9)
+    np.testing.assert_allclose(smooth(answers, near, bandwidth=4.0).sum(axis=1), 1)
 
 
 def test_passes_go_on_from_each_other():
@@ -95,9 +95,9 @@ def test_passes_go_on_from_each_other():
     near = find_neighbours([rng.normal(size=(30, 2))], n_neighbors=5)
     answers = rng.dirichlet(np.ones(3), 30)
 
-    once = smooth(answers, near, reach=2.0)
+    once = smooth(answers, near, bandwidth=2.0)
     np.testing.assert_allclose(
-        smooth(answers, near, reach=2.0, passes=2), smooth(once, near, reach=2.0)
+        smooth(answers, near, bandwidth=2.0, passes=2), smooth(once, near, bandwidth=2.0)
     )
 
 
@@ -109,14 +109,14 @@ def test_sequences_of_one_thing_are_freed_of_noise():
     scores = np.eye(3)[labels] + rng.normal(size=(120, 3))
     answers = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
 
-    smoothed = smooth(answers, find_neighbours([places], n_neighbors=15), reach=2.5)
+    smoothed = smooth(answers, find_neighbours([places], n_neighbors=15), bandwidth=2.5)
     assert log_loss(np.eye(3)[labels], smoothed) < 0.85 * log_loss(np.eye(3)[labels], answers)
 
 
 def test_temperature_by_hand():
     """Squares of 0.8 and 0.2 go as 16 to 1."""
     np.testing.assert_allclose(temper(np.array([[0.8, 0.2]]), 0.5), [[16 / 17, 1 / 17]])
-    np.testing.assert_allclose(lift(np.array([[1.0, 0.0]])), [[1 - FLOOR / 2, FLOOR / 2]])
+    np.testing.assert_allclose(mix_uniform(np.array([[1.0, 0.0]])), [[1 - FLOOR / 2, FLOOR / 2]])
 
 
 def test_temperature_is_found_again():
@@ -141,8 +141,8 @@ def test_the_best_candidate_and_the_better_model_are_chosen():
     choice = choose(parts, target, n_models=2)
 
     assert choice.picks[0] == 1 and choice.weights[0] > 0.9
-    lifted = lift(good)
-    best = log_loss(target, temper(lifted, find_temperature(lifted, target)))
+    mixed = mix_uniform(good)
+    best = log_loss(target, temper(mixed, find_temperature(mixed, target)))
     assert log_loss(target, apply(parts, choice)) <= best + 0.01
 
 
@@ -151,7 +151,9 @@ def test_apply_is_what_the_choice_says():
     parts = np.stack([answers, answers[::-1], answers**2, answers])
     choice = Choice((1, 0), (0.5, 2.0), np.array([0.25, 0.75]), 1.5)
 
-    blend = 0.25 * temper(lift(answers[::-1]), 0.5) + 0.75 * temper(lift(answers**2), 2.0)
+    blend = 0.25 * temper(mix_uniform(answers[::-1]), 0.5) + 0.75 * temper(
+        mix_uniform(answers**2), 2.0
+    )
     np.testing.assert_allclose(apply(parts, choice), temper(blend, 1.5))
 
 
@@ -160,7 +162,7 @@ def test_one_model_has_all_the_weight():
     choice = choose(answers[None], target, n_models=1)
 
     assert choice.picks == (0,) and choice.weights.tolist() == [1.0]
-    wanted = temper(lift(answers), find_temperature(lift(answers), target))
+    wanted = temper(mix_uniform(answers), find_temperature(mix_uniform(answers), target))
     np.testing.assert_allclose(apply(answers[None], choice), wanted)
 
 
@@ -174,7 +176,7 @@ def test_a_choice_is_told_in_words():
     choice = Choice((4, 0), (0.5, 2.0), np.array([0.25, 0.75]), 1.5)
     config = Config(models=("cnn", "resnet"), after=("neighbours",))
     assert describe(choice, config) == (
-        "cnn reach 2, passes 2, temperature 0.50, weight 0.25; "
-        "resnet reach 1, passes 1, temperature 2.00, weight 0.75; temperature of all 1.50"
+        "cnn bandwidth 2, passes 2, temperature 0.50, weight 0.25; "
+        "resnet bandwidth 1, passes 1, temperature 2.00, weight 0.75; temperature of all 1.50"
     )
     assert describe(choice, Config(models=("cnn", "resnet"))).startswith("cnn temperature 0.50, w")
