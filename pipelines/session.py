@@ -18,7 +18,7 @@ LOGGERS = ("common", "competitions")
 CHATTER = re.compile(
     rb"I0000 00:00"
     rb"|WARNING: All log messages before absl"
-    rb"|E0000 .*(failed call to cuInit|use_unbounded_threadpool)"
+    rb"|E0000 .*(failed call to cuInit|use_unbounded_threadpool|oneDNN supports DT_HALF)"
     rb"|WARNING:tensorflow:\d+ out of the last"
     rb"|.*UserWarning: A worker stopped while some jobs|  warnings.warn\("
 )
