@@ -101,16 +101,18 @@ def import_(
     if kind not in ("kaggle", "holdout"):
         raise InputError(f"--as must be kaggle or holdout, received {kind}")
     raw = home.raw(competition.name, kind)
+    # Of our own cut nothing stays beside somebody else's: a picture may be in train and in test.
+    keep = not (replace and _load_maker(raw) == "holdout")
 
     def fill(new: Path) -> None:
         write_unpacked(path, new)
-        _check_new(competition, new, str(path), console, stays=raw)
+        _check_new(competition, new, str(path), console, stays=raw if keep else None)
         if kind == "holdout" and (replace or not competition.has_files(raw)):
             # Whoever cut these keeps the answers; those here are of another cut. Whole data that
             # may not be replaced stays as it is, and so do its answers.
             home.answers(competition.name, kind).unlink(missing_ok=True)
 
-    _publish(raw, fill, console, made_by="import", replace=replace, keep=True)
+    _publish(raw, fill, console, made_by="import", replace=replace, keep=keep)
 
 
 def open_(competition: Competition, home: Home, console: Console) -> None:
@@ -136,8 +138,7 @@ def holdout(
         InputError: Kaggle's files are not here, or a cut was imported that may not be replaced.
     """
     raw = home.raw(competition.name, "holdout")
-    was_cut = (raw / SOURCE_FILE).is_file()
-    if not replace and was_cut and load_source(raw)["made_by"] == "import":
+    if not replace and _load_maker(raw) == "import":
         raise InputError(
             f"{raw} holds files that were imported: add --replace to cut a test in their place"
         )
@@ -206,6 +207,11 @@ def _download(
             progress.update(task, completed=have, total=whole)
 
         return kaggle.download_data(folder, file=file, on_progress=show)
+
+
+def _load_maker(raw: Path) -> str:
+    """Say which command made a kind's files; "" where there are none."""
+    return str(load_source(raw)["made_by"]) if (raw / SOURCE_FILE).is_file() else ""
 
 
 def _publish_with_answers(

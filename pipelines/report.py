@@ -10,6 +10,7 @@ from common.contract import Outcome
 from common.data.paths import written_folder
 from pipelines.catalog import Competition
 from pipelines.leaderboard import describe_place
+from pipelines.session import locked
 
 KIND_NOTES = {
     "kaggle": "Kaggle's own files",
@@ -70,7 +71,7 @@ def draw_pictures(
     competition: Competition, outcome: Outcome, raw: Path, out: Path, console: Console
 ) -> None:
     """Let the competition draw into the work folder: pictures may show Kaggle's data."""
-    with written_folder(out) as new:
+    with locked(out.parent, console), written_folder(out) as new:
         competition.load("pipeline").draw(outcome, raw, new)
     for path in sorted(out.iterdir()):
         console.print(f"  {'picture':<23}{escape(str(path))}", soft_wrap=True, highlight=False)

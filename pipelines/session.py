@@ -57,13 +57,14 @@ def quiet_tensorflow() -> Iterator[None]:
     reading, writing = os.pipe()
     os.dup2(writing, 2)
     os.close(writing)
-    reader = threading.Thread(target=_pass_on, args=(reading, screen), daemon=True)
+    reader = threading.Thread(target=_pass_on, args=(reading, os.dup(screen)), daemon=True)
     reader.start()
     try:
         yield
     finally:
         sys.stderr.flush()
         os.dup2(screen, 2)
+        os.close(screen)
         # Idle workers still hold the pipe, so its end may never come.
         reader.join(timeout=0.5)
 

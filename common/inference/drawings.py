@@ -62,6 +62,9 @@ def draw_confusions(target: np.ndarray, predicted: np.ndarray, names: Sequence[s
         predicted: (n,) int, likewise.
         names: (C,) of the classes.
 
+    Returns:
+        A figure of 900 x 800 pixels.
+
     Raises:
         ValueError: lengths differ.
     """

@@ -83,15 +83,14 @@ class Config:
     views: int = 1  # of each picture, averaged in the prediction: itself, two flips, three turns
     mean: str = "arithmetic"  # of the views: arithmetic, or geometric
     side_px: int = 128  # of the pictures, as the pretrained net sees them
-    scratch_px: int = 64  # at most, as nets from scratch see them
+    scratch_px: int = 64  # likewise, as nets from scratch see them; smaller ones stay as they are
     backbone: str = "lite0"  # the pretrained net; tiny: two untrained blocks, for tests
-    pretrained: bool = True  # it begins with what it learnt on ImageNet, or with random weights
     n_neighbors: int = 5  # pictures that vote
     epochs: int = 7  # passes over the pictures; the pretrained net only
     scratch_epochs: int = 40  # likewise of a small ResNet from scratch; Inception, slower, has less
     learning_rate: float = 0.003  # the highest, of the pretrained net's head
     lowest_rate: float = 0.3  # of its first stage, as a share of that; between them geometric
-    first_share: float = 1.0  # of a picture's side, in the first half of that net's epochs
+    first_share: float = 1.0  # of a picture's side, in the first half of its epochs; 1: of all
     norms_learn: bool = True  # of the pretrained net: batch norms too, or they stay as they came
     threads: int = 1  # per fit
 
@@ -103,7 +102,6 @@ VARIANTS = {
     "features_logistic": BASE,
     "features_knn": replace(BASE, models=("features_knn",)),
     "finetune": FINETUNE,
-    "finetune_random_init": replace(FINETUNE, pretrained=False),
     "finetune_equal_rates": replace(FINETUNE, lowest_rate=1.0),
     "finetune_progressive": replace(FINETUNE, first_share=0.75),
     "finetune_upper": replace(BASE, models=("finetune_upper",)),
@@ -123,7 +121,6 @@ VARIANTS = {
 PARENT = {
     "features_knn": "features_logistic",
     "finetune": "features_logistic",
-    "finetune_random_init": "finetune",
     "finetune_equal_rates": "finetune",
     "finetune_progressive": "finetune",
     "finetune_upper": "finetune",

@@ -102,7 +102,7 @@ def train_net(
         augment=make_augment(settings),
         mix=settings.mix,
     )
-    n_steps = max(1, len(fit_rows) // BATCH)  # Every epoch takes them from another order.
+    n_steps = max(1, len(fit_rows) // BATCH)  # of an epoch; each takes them from another order
     batches = make(pictures, seed=seed).take(n_steps)
     if settings.net != "transfer":
         return _train_from_scratch(batches, config, settings)
@@ -111,7 +111,7 @@ def train_net(
     net = build_classifier(backbone.model, n_classes=len(SPECIES), dropout=DROPOUT)
     n_first = config.epochs // 2 if config.first_share < 1 else 0
     if n_first:
-        small = shrink(pictures, max(1, round(config.first_share * pictures.shape[1])))
+        small = shrink(pictures, find_first_px(config))
         first = make(small, seed=derive(seed, "small")).take(n_steps)
         _fine_tune(net, backbone, first, config, epochs=n_first)
     _fine_tune(net, backbone, batches, config, epochs=config.epochs - n_first)
@@ -182,6 +182,11 @@ def see(pictures: np.ndarray, config: Config, name: str) -> np.ndarray:
     return shrink(pictures, config.scratch_px)
 
 
+def find_first_px(config: Config) -> int:
+    """Find the side of the smallest pictures that the pretrained net sees."""
+    return max(1, round(config.first_share * config.side_px))
+
+
 def shrink(pictures: np.ndarray, side_px: int) -> np.ndarray:
     """Make pictures, (n, S, S, 3) uint8, smaller by the mean over areas."""
     size = (side_px, side_px)
@@ -189,13 +194,13 @@ def shrink(pictures: np.ndarray, side_px: int) -> np.ndarray:
 
 
 def build_pretrained(config: Config) -> Backbone:
-    """Build the net that the config names, with what it learnt on ImageNet or by chance.
+    """Build the net that the config names, with what it learnt on ImageNet.
 
     Raises:
         InputError: there is no such net, its weights are neither here nor to be had, or pictures
             are too small for it.
     """
-    weights = load_weights(config.backbone, load_home().packages) if config.pretrained else None
+    weights = load_weights(config.backbone, load_home().packages)
     size_px = (config.side_px, config.side_px)
     return build_backbone(config.backbone, weights=weights, size_px=size_px)
 

@@ -41,7 +41,11 @@ from competitions.plant_seedlings_classification.fits import (
     NET_FITS,
     VIEWS,
 )
-from competitions.plant_seedlings_classification.nets import FROM_SCRATCH, LABEL_SMOOTHING
+from competitions.plant_seedlings_classification.nets import (
+    FROM_SCRATCH,
+    LABEL_SMOOTHING,
+    find_first_px,
+)
 from competitions.plant_seedlings_classification.plants import Plants, load_plants
 
 log = logging.getLogger(__name__)
@@ -54,12 +58,11 @@ TEACHER = "finetune"
 LEAST_SURE = 0.7  # A net that is taught with smoothed labels says about 0.91 where it is sure.
 LOOK_EPOCHS = 4  # of the net that is trained for the pictures: enough to see where it looks
 FIELDS = {field.name for field in dataclasses.fields(Config)}
-OF_PICTURES = {"backbone", "side_px", "threads"}
-OF_FEATURES = OF_PICTURES | {"pretrained"}
+OF_FEATURES = {"backbone", "side_px", "threads"}
 OF_TRAINING = {"epochs", "learning_rate", "lowest_rate", "norms_learn"}
 SETTINGS_OF = {
     **dict.fromkeys(NET_FITS, OF_FEATURES | OF_TRAINING | {"first_share"}),
-    **dict.fromkeys(FROM_SCRATCH, OF_PICTURES | {"scratch_epochs", "scratch_px"}),
+    **dict.fromkeys(FROM_SCRATCH, OF_FEATURES | {"scratch_epochs", "scratch_px"}),
     "features_logistic": OF_FEATURES,
     "features_knn": OF_FEATURES | {"n_neighbors"},
     "finetune_upper": OF_FEATURES | OF_TRAINING,
@@ -160,8 +163,9 @@ def check_config(config: Config) -> None:
         if not 0 < getattr(config, name) <= 1:
             raise InputError(f"{name} must be in (0, 1], received {getattr(config, name):g}")
     from_scratch = FROM_SCRATCH.issuperset(config.models)
-    check_backbone(config.backbone, None if from_scratch else (config.side_px, config.side_px))
-    if config.pretrained and not from_scratch:
+    side_px = find_first_px(config)
+    check_backbone(config.backbone, None if from_scratch else (side_px, side_px))
+    if not from_scratch:
         load_weights(config.backbone, load_home().packages)
 
 

@@ -12,7 +12,7 @@ from common.data.images import write_picture
 from competitions.state_farm_distracted_driver_detection.competition import CLASSES
 
 SIZE_PX = (30, 40)
-N_FRAMES, N_DRIVERS, N_TEST_DRIVERS = 5, 5, 2  # frames of a sequence
+N_FRAMES, N_DRIVERS, N_TEST_DRIVERS = 5, 5, 2  # of a sequence, of train, of the test
 KAGGLE_FRAMES = 86  # of a sequence, on average
 TEST_SHARE = 3.5  # Kaggle's test, as a multiple of train
 HAND_PX = 4  # radius

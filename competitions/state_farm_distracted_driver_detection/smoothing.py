@@ -1,9 +1,9 @@
 """What follows a fit: views, neighbours, temperature; and the choice among their settings.
 
 A net errs on a frame and is right on the next, which shows the same driver a moment later. So the
-answers of frames that lie near each other are averaged, in the space of the net's features and of
-the pixels together. Only frames of one pool are averaged: those of a fold's held drivers, or of the
-test; no label is looked at.
+answers of frames that lie near each other are averaged, in the space of the net's features, of the
+pixels, or of both together. Only frames of one pool are averaged: those of a fold's held drivers,
+or of the test; no label is looked at.
 """
 
 from collections.abc import Sequence

@@ -235,15 +235,16 @@ def test_a_backbone_that_no_model_takes_may_want_larger_pictures():
         pipeline.check_config(replace(config, backbone="vgg"))
 
 
+def test_a_backbone_must_take_the_smaller_pictures_too():
+    config = Config(models=("finetune",), backbone="inception_v3", side_px=96, first_share=0.75)
+    with pytest.raises(InputError, match="at least 75 x 75, received 72 x 72"):
+        pipeline.check_config(config)
+
+
 def test_maps_are_made_once(raw, tmp_path, monkeypatch):
     run(make_config(models=("finetune_upper",)), raw, tmp_path, 0)
     monkeypatch.setitem(MAKE, "maps", lambda *_: pytest.fail("made again"))
     run(make_config(models=("finetune_upper",), epochs=2), raw, tmp_path, 1)
-
-
-def test_weights_that_are_not_taken_are_not_asked_for(monkeypatch):
-    monkeypatch.setattr(pipeline, "load_weights", lambda *_: pytest.fail("asked for"))
-    pipeline.check_config(Config(models=("finetune",), backbone="resnet50", pretrained=False))
 
 
 def test_weights_that_must_be_downloaded_are_asked_for_before_any_fit(raw, tmp_path, monkeypatch):

@@ -79,7 +79,7 @@ def test_smoothing_is_the_weighted_mean():
     )
 
 
-def test_the_farther_the_reach_the_more_changes():
+def test_the_larger_the_bandwidth_the_more_changes():
     rng = np.random.default_rng(2)
     near = find_neighbours([rng.normal(size=(60, 4))], n_neighbors=10)
     answers = rng.dirichlet(np.ones(3), 60)

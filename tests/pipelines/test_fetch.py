@@ -206,6 +206,23 @@ def test_an_imported_cut_is_not_lost_to_another(home: Home, tmp_path: Path) -> N
         assert load_tree(home.raw("toy_demand", "holdout"))["train.csv"] == b"id,y\n5,2\n"
 
 
+def test_an_imported_cut_takes_the_place_of_the_own_one_whole(home: Home, tmp_path: Path) -> None:
+    def write_split(kaggle_raw: Path, raw: Path) -> pd.DataFrame:
+        (raw / "picture of train.png").write_bytes(b"in the test of the other cut")
+        return write_needed(raw, 5)
+
+    toy = make_toy(split={"write_split": write_split})
+    zipped = write_zip(tmp_path / "toy.zip", NEEDED)
+    fetch.import_(toy, home, make_console(), zipped)
+    fetch.holdout(toy, home, make_console())
+    with pytest.raises(InputError, match="with other bytes: add --replace"):
+        fetch.import_(toy, home, make_console(), zipped, kind="holdout")
+    assert home.answers("toy_demand", "holdout").is_file()
+    fetch.import_(toy, home, make_console(), zipped, kind="holdout", replace=True)
+    assert load_tree(home.raw("toy_demand", "holdout")) == NEEDED
+    assert not home.answers("toy_demand", "holdout").exists()
+
+
 def test_a_split_that_imports_tensorflow_stays_quiet(home: Home, tmp_path: Path, capfd) -> None:
     def write_split(kaggle_raw: Path, raw: Path) -> pd.DataFrame:
         os.write(2, b"I0000 00:00:1795916899.514332 20954 port.cc:153] oneDNN is on.\nheard\n")
