@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-import cv2
 import keras
 import numpy as np
 import tensorflow as tf
 
 from common.data.imagenet import load_weights
+from common.data.images import resize_picture
 from common.data.paths import load_home
 from common.inference.tta import View, predict_views
 from common.inputs.augment import Augment, compose, flip, jitter_colour, random_erase, warp
@@ -189,8 +189,7 @@ def find_first_px(config: Config) -> int:
 
 def shrink(pictures: np.ndarray, side_px: int) -> np.ndarray:
     """Make pictures, (n, S, S, 3) uint8, smaller by the mean over areas."""
-    size = (side_px, side_px)
-    return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
+    return np.stack([resize_picture(picture, side_px, side_px) for picture in pictures])
 
 
 def build_pretrained(config: Config) -> Backbone:
